@@ -1,0 +1,56 @@
+package backend
+
+import "time"
+
+// derive fills in what follows from the facts of a pool's members: state with
+// its reason, and eligibility, which depends on the other members too.
+func derive(p *Pool, started bool, now time.Time) {
+	p.Eligible = 0
+	for i := range p.Members {
+		m := &p.Members[i]
+		state, reason := deriveState(m)
+		if state != m.State {
+			m.Since = now
+		}
+		m.State, m.Reason = state, reason
+		m.Eligible = state == StateUp || state == StateRecovering
+		if m.Eligible {
+			p.Eligible++
+		}
+	}
+	if p.Eligible > 0 || !started {
+		return
+	}
+	// Nothing better: connectors without a verdict are worth a try. One that
+	// fails is left by the relay's failover and judged by the next probe.
+	for i := range p.Members {
+		if m := &p.Members[i]; m.State == StateStarting {
+			m.Eligible = true
+			p.Eligible++
+		}
+	}
+}
+
+// deriveState returns the first state that holds, from the operator's word down.
+func deriveState(m *Member) (State, string) {
+	switch {
+	case m.Admin.Admin == AdminDisabled:
+		return StateDisabled, m.Admin.Reason
+	case m.Admin.Admin == AdminDrain:
+		return StateDrain, m.Admin.Reason
+	case m.Spec.Maintenance != "":
+		return StateDrain, m.Spec.Maintenance
+	case m.Health.Health == HealthDown:
+		return StateDown, m.Health.Reason
+	case m.Spec.Critical != "":
+		return StateDown, m.Spec.Critical
+	case m.Health.Breaker != BreakerClosed:
+		return StateEjected, m.Health.Reason
+	case m.Health.Health == HealthUnknown:
+		return StateStarting, "no probe has ended yet"
+	case m.Health.Recovering:
+		return StateRecovering, m.Health.Reason
+	default:
+		return StateUp, m.Health.Reason
+	}
+}

@@ -1,0 +1,117 @@
+package backend
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// DefaultWeight is the weight of a connector whose source names none.
+const DefaultWeight = 100
+
+// Spec is what discovery knows of a connector. It is a plain value: discovery
+// writes it, the others only read it.
+type Spec struct {
+	Pool    string
+	Name    string
+	Address string     // host:port to dial
+	Weight  int        // 1 … 1000, relative to the others of its tier
+	Cost    int        // priority tier, lowest first, never negative
+	Publish netip.Addr // the address DNS shows; the zero Addr: that of Address
+	Meta    map[string]string
+
+	// Maintenance and Critical are the source's own status with its reason;
+	// empty means that the source reports nothing of the kind.
+	Maintenance string
+	Critical    string
+}
+
+// ID returns the connector's identity.
+func (s Spec) ID() ID { return ID{Pool: s.Pool, Name: s.Name} }
+
+// Extension is one of the SMTP extensions that weir acts upon, as a bit.
+type Extension uint32
+
+// The extensions, by the EHLO keyword that announces them.
+const (
+	ExtPipelining          Extension = 1 << iota // RFC 2920
+	ExtChunking                                  // RFC 3030
+	Ext8BitMIME                                  // RFC 6152
+	ExtEnhancedStatusCodes                       // RFC 2034
+	ExtSize                                      // RFC 1870
+)
+
+var extensionNames = []struct {
+	ext  Extension
+	name string
+}{
+	{ExtPipelining, "PIPELINING"},
+	{ExtChunking, "CHUNKING"},
+	{Ext8BitMIME, "8BITMIME"},
+	{ExtEnhancedStatusCodes, "ENHANCEDSTATUSCODES"},
+	{ExtSize, "SIZE"},
+}
+
+// ParseExtension returns the extension announced by an EHLO keyword, or 0 for
+// one that weir does not act upon. Keywords are case-insensitive (RFC 5321
+// section 4.1.1.1).
+func ParseExtension(keyword string) Extension {
+	for _, e := range extensionNames {
+		if strings.EqualFold(e.name, keyword) {
+			return e.ext
+		}
+	}
+	return 0
+}
+
+// String lists the keywords, separated by blanks.
+func (e Extension) String() string {
+	var names []string
+	for _, n := range extensionNames {
+		if e&n.ext != 0 {
+			names = append(names, n.name)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// Capabilities is what a connector's EHLO announced. The zero value means that
+// none was seen yet.
+type Capabilities struct {
+	Known bool
+	Ext   Extension
+	Size  int64 // octets; 0: no limit announced (RFC 1870 section 3)
+}
+
+// Has reports whether every given extension was announced.
+func (c Capabilities) Has(ext Extension) bool { return c.Ext&ext == ext }
+
+// HealthFact is what health knows of a connector.
+type HealthFact struct {
+	Health       Health
+	Breaker      Breaker
+	Recovering   bool   // a trial or slow start is under way
+	Reason       string // in plain words, for people
+	Since        time.Time
+	Capabilities Capabilities
+	Limit        int // learned concurrency limit; 0: none
+	Probe        ProbeFact
+}
+
+// ProbeFact is the last probe's result.
+type ProbeFact struct {
+	At    time.Time
+	Depth string // tcp | banner | ehlo | envelope
+	OK    bool
+	Stage Stage // where it ended
+	Error string
+	Took  time.Duration
+}
+
+// AdminFact is the operator's flag, with who set it and why.
+type AdminFact struct {
+	Admin  Admin
+	Reason string
+	By     string
+	Since  time.Time
+}
