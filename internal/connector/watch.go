@@ -1,0 +1,165 @@
+package connector
+
+import (
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// State is what a look at a connection, without waiting, finds.
+type State uint8
+
+// The states of a connection that no reply is expected on.
+const (
+	Quiet  State = iota // open, and nothing to read: as it should be
+	Spoke               // octets are there that nobody asked for
+	Closed              // closed or reset by the connector
+)
+
+// descriptorProbe peeks at and writes to a descriptor without waiting and
+// without regard to deadlines. Its functions are made once, so that a look costs
+// no allocation.
+type descriptorProbe struct {
+	peek  func(fd uintptr)
+	write func(fd uintptr)
+	state State
+	p     []byte
+	n     int
+	err   error
+}
+
+func (d *descriptorProbe) init() {
+	d.peek = func(fd uintptr) { d.state = peek(int(fd)) }
+	d.write = func(fd uintptr) { d.n, d.err = writeNow(int(fd), d.p) }
+}
+
+func peek(fd int) State {
+	var one [1]byte
+	for {
+		n, _, err := syscall.Recvfrom(fd, one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return Quiet
+		case err == nil && n > 0:
+			return Spoke
+		default:
+			return Closed
+		}
+	}
+}
+
+// writeNow writes what the socket takes without blocking.
+func writeNow(fd int, p []byte) (int, error) {
+	for {
+		n, err := syscall.Write(fd, p)
+		switch err {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, nil
+		default:
+			return max(n, 0), err
+		}
+	}
+}
+
+// Look finds out, without waiting, whether the connection is still quiet.
+// Before a connection is used again and before a terminator is written it must be.
+func (c *Conn) Look() State {
+	if len(c.in.Buffered()) > 0 {
+		return Spoke
+	}
+	if c.raw == nil {
+		return Quiet
+	}
+	if err := c.raw.Control(c.probe.peek); err != nil {
+		return Closed
+	}
+	return c.probe.state
+}
+
+// Write sends content. Progress bounds the time in which nothing at all can be
+// sent. While it waits for the connector to take more it listens too (P28):
+// early is true when the connector spoke or closed before everything was sent.
+// It returns how many octets the system took.
+func (c *Conn) Write(p []byte, progress time.Duration) (n int, early bool, err error) {
+	if n, err = c.writeNow(p); err != nil || n == len(p) {
+		return n, false, err
+	}
+	if c.raw == nil {
+		m, err := c.writeUntil(p[n:], time.Now().Add(progress))
+		return n + m, false, err
+	}
+	m, early, err := c.writeWatching(p[n:], progress)
+	return n + m, early, err
+}
+
+// writeNow writes what goes without waiting, which is nearly always everything
+// and needs no deadline.
+func (c *Conn) writeNow(p []byte) (int, error) {
+	if c.raw == nil {
+		return 0, nil
+	}
+	c.probe.p = p
+	err := c.raw.Control(c.probe.write)
+	c.probe.p = nil
+	if err != nil {
+		return 0, err
+	}
+	return c.probe.n, c.probe.err
+}
+
+func (c *Conn) writeUntil(p []byte, deadline time.Time) (int, error) {
+	if err := c.nc.SetWriteDeadline(deadline); err != nil {
+		return 0, err
+	}
+	return c.nc.Write(p)
+}
+
+// writeWatching writes while a second goroutine waits for the connector to
+// speak, which ends the write.
+func (c *Conn) writeWatching(p []byte, progress time.Duration) (n int, early bool, err error) {
+	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
+		return 0, false, err
+	}
+	var spoke atomic.Bool
+	done := make(chan struct{})
+	go c.watch(&spoke, done)
+	for n < len(p) && err == nil && !spoke.Load() {
+		if err = c.nc.SetWriteDeadline(time.Now().Add(progress)); err != nil || spoke.Load() {
+			break // what watch set may have come before ours
+		}
+		var m int
+		m, err = c.nc.Write(p[n:])
+		n += m
+		if m > 0 && IsTimeout(err) {
+			err = nil // that was progress
+		}
+	}
+	past := time.Unix(1, 0)
+	if e := c.nc.SetReadDeadline(past); err == nil && e != nil {
+		err = e
+	}
+	<-done
+	if spoke.Load() && n < len(p) {
+		return n, true, nil
+	}
+	return n, false, err
+}
+
+// watch waits until the connection is readable, and then ends a write that waits.
+func (c *Conn) watch(spoke *atomic.Bool, done chan<- struct{}) {
+	defer close(done)
+	first := true
+	err := c.raw.Read(func(fd uintptr) bool {
+		if first {
+			first = false
+			return peek(int(fd)) != Quiet
+		}
+		return true
+	})
+	if err == nil {
+		spoke.Store(true)
+		_ = c.nc.SetWriteDeadline(time.Unix(1, 0))
+	}
+}
