@@ -18,7 +18,7 @@ type Conn struct {
 	out    []byte
 	banner string
 	caps   backend.Capabilities
-	probe  descriptorProbe
+	now    instantWrite
 }
 
 func newConn(nc net.Conn, buffers *smtp.Buffers) *Conn {
@@ -26,7 +26,7 @@ func newConn(nc net.Conn, buffers *smtp.Buffers) *Conn {
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
-			c.probe.init()
+			c.now.init()
 		}
 	}
 	return c
@@ -111,6 +111,10 @@ func (c *Conn) drain(deadline time.Time) {
 	c.in.Release()
 	_, _ = io.CopyN(io.Discard, c.nc, 4<<10)
 }
+
+// Abort breaks the connection under whoever uses it. Unlike the other methods it
+// may be called by another goroutine; the user still closes.
+func (c *Conn) Abort() { _ = c.nc.Close() }
 
 // Close ends the connection at once.
 func (c *Conn) Close() error {

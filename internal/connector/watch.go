@@ -4,49 +4,21 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"weir/internal/smtp"
 )
 
-// State is what a look at a connection, without waiting, finds.
-type State uint8
-
-// The states of a connection that no reply is expected on.
-const (
-	Quiet  State = iota // open, and nothing to read: as it should be
-	Spoke               // octets are there that nobody asked for
-	Closed              // closed or reset by the connector
-)
-
-// descriptorProbe peeks at and writes to a descriptor without waiting and
-// without regard to deadlines. Its functions are made once, so that a look costs
-// no allocation.
-type descriptorProbe struct {
-	peek  func(fd uintptr)
+// instantWrite writes to a descriptor without waiting and without regard to
+// deadlines. Its function is made once, so that a write costs no allocation.
+type instantWrite struct {
 	write func(fd uintptr)
-	state State
 	p     []byte
 	n     int
 	err   error
 }
 
-func (d *descriptorProbe) init() {
-	d.peek = func(fd uintptr) { d.state = peek(int(fd)) }
-	d.write = func(fd uintptr) { d.n, d.err = writeNow(int(fd), d.p) }
-}
-
-func peek(fd int) State {
-	var one [1]byte
-	for {
-		n, _, err := syscall.Recvfrom(fd, one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
-			return Quiet
-		case err == nil && n > 0:
-			return Spoke
-		default:
-			return Closed
-		}
-	}
+func (w *instantWrite) init() {
+	w.write = func(fd uintptr) { w.n, w.err = writeNow(int(fd), w.p) }
 }
 
 // writeNow writes what the socket takes without blocking.
@@ -65,18 +37,7 @@ func writeNow(fd int, p []byte) (int, error) {
 
 // Look finds out, without waiting, whether the connection is still quiet.
 // Before a connection is used again and before a terminator is written it must be.
-func (c *Conn) Look() State {
-	if len(c.in.Buffered()) > 0 {
-		return Spoke
-	}
-	if c.raw == nil {
-		return Quiet
-	}
-	if err := c.raw.Control(c.probe.peek); err != nil {
-		return Closed
-	}
-	return c.probe.state
-}
+func (c *Conn) Look() smtp.Attention { return c.in.Look() }
 
 // Write sends content. Progress bounds the time in which nothing at all can be
 // sent. While it waits for the connector to take more it listens too (P28):
@@ -100,13 +61,13 @@ func (c *Conn) writeNow(p []byte) (int, error) {
 	if c.raw == nil {
 		return 0, nil
 	}
-	c.probe.p = p
-	err := c.raw.Control(c.probe.write)
-	c.probe.p = nil
+	c.now.p = p
+	err := c.raw.Control(c.now.write)
+	c.now.p = nil
 	if err != nil {
 		return 0, err
 	}
-	return c.probe.n, c.probe.err
+	return c.now.n, c.now.err
 }
 
 func (c *Conn) writeUntil(p []byte, deadline time.Time) (int, error) {
@@ -154,7 +115,7 @@ func (c *Conn) watch(spoke *atomic.Bool, done chan<- struct{}) {
 	err := c.raw.Read(func(fd uintptr) bool {
 		if first {
 			first = false
-			return peek(int(fd)) != Quiet
+			return smtp.Peek(fd) != smtp.Quiet
 		}
 		return true
 	})

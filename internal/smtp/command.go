@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 )
 
@@ -314,4 +315,24 @@ func ParseHello(arg []byte) (string, bool) {
 		return "", false
 	}
 	return name, true
+}
+
+// Append appends the MAIL command with its CRLF, made anew from the parsed form.
+func (m *Mail) Append(dst []byte) []byte {
+	dst = append(append(append(dst, "MAIL FROM:<"...), m.From...), '>')
+	if m.HasSize {
+		dst = strconv.AppendInt(append(dst, " SIZE="...), m.Size, 10)
+	}
+	switch m.Body {
+	case Body7Bit:
+		dst = append(dst, " BODY=7BIT"...)
+	case Body8BitMIME:
+		dst = append(dst, " BODY=8BITMIME"...)
+	}
+	return append(dst, '\r', '\n')
+}
+
+// AppendRcpt appends a RCPT command with its CRLF.
+func AppendRcpt(dst []byte, to string) []byte {
+	return append(append(append(dst, "RCPT TO:<"...), to...), ">\r\n"...)
 }

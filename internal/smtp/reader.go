@@ -68,6 +68,8 @@ type Reader struct {
 	try     func(fd uintptr) bool
 	tryN    int
 	tryErr  error
+	look    func(fd uintptr)
+	seen    Attention
 	size    int // of the next buffer to borrow
 	buf     *[]byte
 	r, w    int
@@ -80,6 +82,7 @@ func NewReader(src io.Reader, buffers *Buffers) *Reader {
 	if sc, ok := src.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			r.raw, r.try = raw, r.readDescriptor
+			r.look = func(fd uintptr) { r.seen = Peek(fd) }
 		}
 	}
 	return r

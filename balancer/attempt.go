@@ -1,0 +1,240 @@
+package balancer
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"weir/internal/backend"
+	"weir/internal/connector"
+	"weir/internal/smtp"
+	"weir/policies"
+)
+
+// attempt is a transaction at one connector.
+type attempt struct {
+	*upstream
+	mailed    bool       // MAIL was accepted
+	confirmed int        // how many of the transaction's accepted recipients it has taken
+	opened    bool       // it waits for content, or has part of it
+	spoiled   bool       // the connection is out of step, and fit only to be closed
+	refusal   smtp.Reply // its 5xx to DATA; Code 0: none
+	stuffer   smtp.Stuffer
+	sent      int64 // octets of the content's copy that it has got
+	body      backend.Ticket
+}
+
+// move gets the next candidate that can be talked to. It returns false when
+// there is none, with the reason in lastFault.
+func (t *transaction) move(limit time.Time) bool {
+	for {
+		b := t.pick(limit)
+		if b == nil {
+			return false
+		}
+		if t.connect(b, limit) {
+			if len(t.asked) > 1 {
+				t.rec.Replays++
+			}
+			return true
+		}
+	}
+}
+
+// pick takes a place at the next candidate. When all are at their limit it
+// waits in the pool's queue.
+func (t *transaction) pick(limit time.Time) *backend.Backend {
+	if len(t.asked) >= maxCandidates {
+		return nil
+	}
+	b, busy := t.tryPick()
+	if b != nil {
+		return b
+	}
+	if busy {
+		if b = t.queue(limit); b != nil {
+			return b
+		}
+	}
+	if len(t.asked) == 0 {
+		t.lastFault = fault{kind: faultNoPlace}
+	}
+	return nil
+}
+
+// tryPick goes through the policy's order once. Busy tells that some candidate
+// would do but has no place.
+func (t *transaction) tryPick() (b *backend.Backend, busy bool) {
+	if !t.chosen {
+		t.chosen = true
+		t.pool.policy.Start(&t.req, t.pool.candidates(), &t.cursor)
+	}
+	for c := t.pool.policy.Next(&t.cursor); c != nil; c = t.pool.policy.Next(&t.cursor) {
+		switch {
+		case slices.Contains(t.asked, c.Backend), !t.pool.usable(c.Backend):
+		case c.Acquire():
+			t.asked = append(t.asked, c.Backend)
+			return c.Backend, false
+		default:
+			busy = true
+		}
+	}
+	t.chosen = false // who asks again asks for a new order
+	return nil, busy
+}
+
+// queue waits for a place, up to the pool's queue timeout.
+func (t *transaction) queue(limit time.Time) *backend.Backend {
+	until := time.Now().Add(t.pool.QueueTimeout)
+	if limit.Before(until) {
+		until = limit
+	}
+	for {
+		w := t.pool.enqueue()
+		if b, busy := t.tryPick(); b != nil || !busy {
+			t.pool.leaveQueue(w)
+			return b
+		}
+		if !wait(t.s.srv.base, w, until) {
+			t.pool.leaveQueue(w)
+			return nil
+		}
+	}
+}
+
+// connect attaches a connection to b, on which a place was taken: a kept one, or
+// a new one. When that fails the place is given back.
+func (t *transaction) connect(b *backend.Backend, limit time.Time) bool {
+	if u := t.pool.take(b, time.Now()); u != nil {
+		t.attach(u)
+		return true
+	}
+	if !t.dial(b, limit) {
+		t.pool.release(b)
+		return false
+	}
+	return true
+}
+
+func (t *transaction) attach(u *upstream) {
+	t.spare = attempt{upstream: u, refusal: t.spare.refusal}
+	t.spare.refusal.Reset()
+	t.at = &t.spare
+	t.rec.Backend = u.backend.ID().Name
+	t.s.upstream.Store(u.Conn)
+}
+
+// dial attaches a new connection. A failure is told and recorded.
+func (t *transaction) dial(b *backend.Backend, limit time.Time) bool {
+	start := time.Now()
+	ticket := t.s.srv.deps.Observer.Begin(b, backend.StageConnect, start)
+	dialer := t.pool.dialer
+	dialer.Took = func(stage backend.Stage, d time.Duration) { t.took(b, stage, d) }
+	t.rec.Backend, t.rec.Stage, t.rec.Reached = b.ID().Name, backend.StageConnect, true
+	conn, err := dialer.Dial(t.s.srv.base, b.Address(), limit)
+	if err != nil {
+		f := dialFault(err)
+		t.rec.Stage, ticket.Stage = f.stage, f.stage
+		t.failed(ticket, &f)
+		t.noteTry(b, &f)
+		return false
+	}
+	now := time.Now()
+	ticket.Stage = backend.StageEHLO
+	t.s.srv.deps.Observer.End(ticket, backend.Outcome{Verdict: backend.Success, At: now})
+	b.Traffic.Open.Add(1)
+	t.attach(&upstream{Conn: conn, pool: t.pool, backend: b, born: now})
+	return true
+}
+
+func dialFault(err error) fault {
+	f := fault{kind: faultUnreached, why: err.Error()}
+	var e *connector.Error
+	if errors.As(err, &e) {
+		f.stage, f.why, f.reply = e.Stage, e.Why(), e.Reply
+	}
+	return f
+}
+
+// redial replaces a reused connection by a new one to the same connector.
+func (t *transaction) redial(limit time.Time) bool {
+	b := t.at.backend
+	t.at.discard()
+	t.detach()
+	if !t.dial(b, limit) {
+		t.pool.release(b)
+		return false
+	}
+	return true
+}
+
+func (t *transaction) detach() {
+	t.at = nil
+	t.s.upstream.Store(nil)
+}
+
+// leave gives the attempt up because of a fault. The connection is of no
+// further use unless the connector merely declined.
+func (t *transaction) leave(f *fault) {
+	t.noteTry(t.at.backend, f)
+	if f.connectionLives() {
+		t.letGo(time.Now())
+	} else {
+		t.drop()
+	}
+}
+
+func (t *transaction) noteTry(b *backend.Backend, f *fault) {
+	t.lastFault = *f
+	t.rec.Tries = append(t.rec.Tries, Try{Backend: b.ID().String(), Why: f.String()})
+}
+
+// drop closes the attempt's connection and gives its place back.
+func (t *transaction) drop() {
+	u := t.at.upstream
+	t.detach()
+	u.discard()
+	t.pool.release(u.backend)
+}
+
+// letGo ends the attempt and keeps its connection, if that is still in order: one
+// on which content was begun and not finished can only be closed (P20).
+func (t *transaction) letGo(now time.Time) {
+	if t.at.opened || t.at.spoiled {
+		t.drop()
+		return
+	}
+	u := t.at.upstream
+	t.detach()
+	u.giveBack(now)
+}
+
+// took notes how long a stage took.
+func (t *transaction) took(b *backend.Backend, stage backend.Stage, d time.Duration) {
+	t.rec.Stages[stage] += d
+	b.Traffic.Stages[stage].Observe(d)
+}
+
+// able checks that the pool can serve what the sender asked for (P31), and fixes
+// the answer when it cannot.
+func (t *transaction) able() bool {
+	needs := policies.Needs{Size: t.mail.Size}
+	if t.mail.Body == smtp.Body8BitMIME {
+		needs.Ext |= backend.Ext8BitMIME
+	}
+	t.req = policies.Request{Client: t.s.client.Addr(), From: t.mail.From, Rcpt: t.group[0].to, Needs: needs}
+	if needs == (policies.Needs{}) {
+		return true
+	}
+	switch able := t.pool.candidates().Able(needs); {
+	case able.Now, t.pool.view().Eligible == 0:
+		return true
+	case able.Ever:
+		t.decide(451, enhanced(4, 4, 4), "No connector that can take this message is available")
+	case able.TooBig:
+		t.decide(552, enhanced(5, 3, 4), "Message is larger than any connector takes")
+	default:
+		t.decide(554, enhanced(5, 6, 3), "No connector takes 8-bit content")
+	}
+	return false
+}

@@ -1,0 +1,116 @@
+package balancer
+
+import (
+	"fmt"
+	"time"
+
+	"weir/internal/smtp"
+)
+
+// onBdat relays one chunk of a message (RFC 3030 section 2). Whatever is wrong
+// with it, its octets are consumed (P20); only when their number is unknown the
+// connection cannot go on (P21).
+func (s *session) onBdat(arg []byte) {
+	chunk, ok := smtp.ParseBdat(arg)
+	if !ok {
+		s.reply(501, enhanced(5, 5, 4), "BDAT wants a number of octets")
+		s.finish("malformed BDAT")
+		return
+	}
+	switch t := s.tx; {
+	case s.skipBdat.Code != 0:
+		s.refuseChunk(chunk)
+	case t == nil:
+		s.skipChunk(chunk, 503, "MAIL first")
+	case len(t.accepted) == 0 && t.refused:
+		s.skipChunk(chunk, 554, "No valid recipients")
+	case len(t.accepted) == 0:
+		s.skipChunk(chunk, 503, "RCPT first")
+	default:
+		t.chunk(chunk)
+	}
+}
+
+// skipChunk consumes a chunk that cannot be taken, and has the ones behind it
+// answered alike until LAST or RSET.
+func (s *session) skipChunk(chunk smtp.Bdat, code int, text string) {
+	s.skipBdat = smtp.NewReply(code, enhanced(5, 5, 1), text+" (weir "+s.currentID()+")")
+	s.refuseChunk(chunk)
+}
+
+func (s *session) refuseChunk(chunk smtp.Bdat) {
+	if !s.readChunk(chunk.Size, func([]byte) {}, func() {}) {
+		return
+	}
+	s.relay(&s.skipBdat)
+	if chunk.Last {
+		s.skipBdat.Reset()
+	}
+}
+
+// chunk takes one chunk of the transaction's content in.
+func (t *transaction) chunk(chunk smtp.Bdat) {
+	s := t.s
+	c := t.content
+	if c == nil {
+		c = t.startContent(true)
+		if t.verdict.Code == 0 {
+			t.reach(goalContent, false, time.Now().Add(totalData))
+		}
+	}
+	idle := func() {
+		c.check()
+		c.push()
+	}
+	if !s.readChunk(chunk.Size, c.mend, idle) {
+		return
+	}
+	if chunk.Last {
+		c.take(c.norm.End())
+		c.check()
+		c.finish()
+		return
+	}
+	c.check()
+	if c.decided() {
+		s.relay(&t.verdict)
+		t.rec.Reply.CopyFrom(&t.verdict)
+		return
+	}
+	s.reply(250, enhanced(2, 0, 0), fmt.Sprintf("%d octets received", chunk.Size))
+}
+
+// mend passes octets through the normalizer.
+func (c *content) mend(p []byte) {
+	for len(p) > 0 {
+		out, n := c.norm.Next(p)
+		c.take(out)
+		p = p[n:]
+	}
+}
+
+// readChunk reads n octets and has them taken in; idle is called whenever the
+// sender pauses. It returns false when the sender left before the end.
+func (s *session) readChunk(n int64, take func([]byte), idle func()) bool {
+	s.in.Resize(smtp.LargeBuffer)
+	defer s.in.Resize(smtp.SmallBuffer)
+	for n > 0 {
+		buf := s.in.Buffered()
+		if len(buf) == 0 {
+			idle()
+			if err := s.flush(); err != nil {
+				s.finish("lost in the content")
+				return false
+			}
+			if !s.readMore() {
+				return false
+			}
+			continue
+		}
+		buf = buf[:min(int64(len(buf)), n)]
+		take(buf)
+		n -= int64(len(buf))
+		s.in.Discard(len(buf))
+	}
+	return true
+}

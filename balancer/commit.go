@@ -1,0 +1,128 @@
+package balancer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"weir/internal/backend"
+	"weir/internal/connector"
+	"weir/internal/smtp"
+)
+
+// finish ends the content: it writes the terminator, waits for the connector's
+// answer, and answers the sender. Before the terminator is written every fault
+// still moves the message; afterwards nothing is ever sent again (P9).
+func (c *content) finish() {
+	t := c.t
+	c.ended, c.endedAt = true, time.Now()
+	t.rec.MessageID, t.rec.Bytes = c.head.MessageID, c.size
+	for !c.decided() {
+		if !time.Now().Before(c.endedAt.Add(lastCommit)) {
+			t.drop()
+			t.giveUp() // the sender's patience could end before the answer (P15)
+			break
+		}
+		f := c.forward(true)
+		if f.kind == noFault {
+			c.answer()
+			return
+		}
+		c.recover(&f)
+	}
+	outcome := outcomeOf(&t.verdict)
+	if t.maybeTaken {
+		outcome = Ambiguous
+	}
+	t.endWithVerdict(outcome)
+}
+
+// answer waits for the answer to the terminator.
+func (c *content) answer() {
+	t, a := c.t, c.t.at
+	obs := t.s.srv.deps.Observer
+	now := time.Now()
+	t.took(a.backend, backend.StageBody, now.Sub(a.body.Began))
+	obs.End(a.body, backend.Outcome{Verdict: backend.Success, At: now})
+	t.settleFailure()
+	ticket, f := t.await(backend.StageFinalDot, c.endedAt.Add(totalFinalDot), nil)
+	switch {
+	case f.kind == noFault && t.reply.Class() == 3:
+		f = t.unexpected(backend.StageFinalDot)
+		fallthrough
+	case f.kind == faultLost:
+		f.kind = faultMaybeTaken
+		t.failed(ticket, &f)
+		t.ambiguous(&f)
+		t.endWithVerdict(Ambiguous)
+		return
+	case f.kind == faultGone:
+		t.failed(ticket, &f)
+		a.spoiled = true
+	default:
+		t.passed(ticket)
+	}
+	a.opened, a.began = false, false
+	a.messages++
+	a.bytes += c.copy.total
+	t.decideAs(&t.reply)
+	t.endWithVerdict(c.received(outcomeOf(&t.reply)))
+}
+
+// received completes the outcome of a message that a connector has judged.
+func (c *content) received(o Outcome) Outcome {
+	t := c.t
+	if o != Delivered {
+		return o
+	}
+	t.rec.RemoteID = smtp.QueueID(t.reply.Text())
+	tr := &t.at.backend.Traffic
+	tr.Messages.Add(1)
+	tr.Total.Observe(time.Since(t.began))
+	if t.s.in.Look() == smtp.Closed {
+		return DeliveredUnacknowledged // nobody is left to tell (P12)
+	}
+	return Delivered
+}
+
+// ambiguous fixes the answer to a message that may have been taken: only the
+// sender may try again, and whoever looks for duplicates must find a record.
+func (t *transaction) ambiguous(f *fault) {
+	t.noteTry(t.at.backend, f)
+	t.at.backend.Traffic.Ambiguous.Add(1)
+	t.maybeTaken = true
+	t.rec.Digest = t.envelopeDigest()
+	t.decide(451, enhanced(4, 4, 2), "Connection was lost before the connector confirmed the message")
+	t.drop()
+}
+
+// envelopeDigest identifies an envelope without showing it.
+func (t *transaction) envelopeDigest() string {
+	h := sha256.New()
+	h.Write([]byte(t.mail.From + "\n" + strings.Join(t.accepted, "\n")))
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// readMore waits for more of the sender's octets. It returns false when the
+// sender is gone or silent: its transaction is over then, without a terminator
+// (P11), and the session too.
+func (s *session) readMore() bool {
+	err := s.nc.SetReadDeadline(time.Now().Add(s.front.Timeouts.Data))
+	if err == nil {
+		err = s.in.Fill()
+	}
+	switch {
+	case err == nil:
+		return true
+	case connector.IsTimeout(err):
+		s.reply(421, enhanced(4, 4, 2), "No content in time")
+		s.finish("timeout in the content")
+	default:
+		s.finish("lost in the content")
+	}
+	if s.tx != nil {
+		s.tx.close(Aborted)
+	}
+	return false
+}

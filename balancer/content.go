@@ -1,0 +1,106 @@
+package balancer
+
+import (
+	"time"
+
+	"weir/internal/smtp"
+)
+
+// maxOwnHops is how often a message may have been here already: lists return
+// mail a few times, a loop does so for ever (P33).
+const maxOwnHops = 8
+
+// content is a message on its way through: mended as it comes in, kept for a
+// replay, and handed on.
+type content struct {
+	t    *transaction
+	raw  bool // it came by BDAT and is not dot-stuffed
+	scan smtp.Scanner
+	norm smtp.Normalizer
+	head smtp.Headers
+	copy replayCopy
+
+	prefix int64 // octets of our own in front
+	size   int64 // octets of the sender's
+	moves  int   // connectors that were lost once content was sent to them
+
+	ended   bool // the sender's end of data was read
+	endedAt time.Time
+}
+
+// openContent starts the content of a transaction.
+func (t *transaction) startContent(raw bool) *content {
+	c := &t.store
+	head, pieces := c.head, c.copy
+	*c = content{t: t, raw: raw, head: head, copy: pieces}
+	c.head.Reset(t.s.srv.token)
+	c.copy.reset(&t.s.srv.budget, t.pool.ReplayBuffer)
+	t.content = c
+	if t.s.front.Received != ReceivedNever {
+		c.prepend(t.s.receivedLine(t.id, time.Now()))
+	}
+	return c
+}
+
+func (c *content) prepend(line []byte) {
+	for len(line) > 0 {
+		line = line[c.copy.put(line, 0):]
+	}
+	c.prefix = c.copy.total
+}
+
+func (c *content) release() { c.copy.release() }
+
+// decided reports whether the message's fate is known before its end: the rest
+// of it is read and thrown away.
+func (c *content) decided() bool { return c.t.verdict.Code != 0 }
+
+// take takes mended octets in and hands them on where there is no more room.
+func (c *content) take(p []byte) {
+	c.size += int64(len(p))
+	c.head.Write(p)
+	for len(p) > 0 && !c.decided() {
+		n := c.copy.put(p, c.t.sent())
+		p = p[n:]
+		if n == 0 {
+			c.push()
+		}
+	}
+}
+
+// check refuses what must not go on (P19, P33, and the listener's size limit).
+// The connection to the connector is closed without a terminator, and nothing
+// is counted against it.
+func (c *content) check() {
+	if c.decided() {
+		return
+	}
+	f := c.t.s.front
+	limit := c.t.s.offer.size
+	switch {
+	case f.RejectBare && (c.scan.Bare() || c.norm.Bare()):
+		c.t.decide(550, enhanced(5, 5, 2), "Message contains bare CR or LF")
+	case limit > 0 && c.size > limit:
+		c.t.decide(552, enhanced(5, 3, 4), "Message is larger than allowed")
+	case c.head.Own > maxOwnHops, f.MaxHops > 0 && c.head.Received > f.MaxHops:
+		c.t.decide(554, enhanced(5, 4, 6), "Too many hops, the message loops")
+	default:
+		return
+	}
+	c.withdraw()
+}
+
+// withdraw takes the content away from its connector.
+func (c *content) withdraw() {
+	if c.t.at != nil {
+		c.t.drop()
+	}
+}
+
+// sent is how much of the copy the connector has got.
+func (t *transaction) sent() int64 {
+	if t.at == nil {
+		return 0
+	}
+	return t.at.sent
+}

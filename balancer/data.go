@@ -1,0 +1,80 @@
+package balancer
+
+import (
+	"time"
+
+	"weir/internal/smtp"
+)
+
+// onData relays a message that comes by DATA (RFC 5321 section 4.1.1.4). The
+// sender's 354 waits for the connector's.
+func (s *session) onData(arg []byte) {
+	t := s.tx
+	switch {
+	case len(arg) > 0:
+		s.complain(501, enhanced(5, 5, 4), "DATA takes no argument")
+		return
+	case t == nil:
+		s.complain(503, enhanced(5, 5, 1), "MAIL first")
+		return
+	case t.content != nil:
+		s.complain(503, enhanced(5, 5, 1), "The message comes by BDAT already") // P21
+		return
+	case t.verdict.Code != 0 && len(t.accepted) > 0:
+		t.endWithVerdict(outcomeOf(&t.verdict))
+		return
+	case len(t.accepted) == 0:
+		t.noRecipients()
+		return
+	}
+	c := t.startContent(false)
+	if !t.reach(goalContent, false, time.Now().Add(totalData)) {
+		t.endWithVerdict(outcomeOf(&t.verdict))
+		return
+	}
+	s.out = append(s.out, "354 End data with <CR><LF>.<CR><LF>\r\n"...)
+	if err := s.flush(); err != nil {
+		s.finish("lost before the content")
+		t.close(Aborted)
+		return
+	}
+	if c.receiveDots() {
+		c.finish()
+	}
+}
+
+// noRecipients answers content for nobody (P29).
+func (t *transaction) noRecipients() {
+	if t.refused {
+		t.s.reply(554, enhanced(5, 5, 1), "No valid recipients")
+		return
+	}
+	t.s.complain(503, enhanced(5, 5, 1), "RCPT first")
+}
+
+// receiveDots reads content up to CRLF.CRLF, and hands on what it has whenever
+// the sender pauses. It returns false when the sender left before the end.
+func (c *content) receiveDots() bool {
+	in := c.t.s.in
+	in.Resize(smtp.LargeBuffer)
+	defer in.Resize(smtp.SmallBuffer)
+	for {
+		end := false
+		for buf := in.Buffered(); len(buf) > 0 && !end; {
+			var out []byte
+			var n int
+			out, n, end = c.scan.Next(buf)
+			c.take(out)
+			in.Discard(n)
+			buf = in.Buffered()
+		}
+		c.check()
+		if end {
+			return true
+		}
+		c.push()
+		if !c.t.s.readMore() {
+			return false
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package balancer
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"weir/internal/backend"
+	"weir/internal/connector"
+	"weir/internal/smtp"
+)
+
+// byBdat reports whether the content goes to the connector by BDAT.
+func (c *content) byBdat(a *attempt) bool {
+	return c.raw && a.Capabilities().Has(backend.ExtChunking)
+}
+
+// push hands on what the connector has not got yet, and moves the transaction
+// when the connector is lost over it. Afterwards everything is sent, or there is
+// a verdict.
+func (c *content) push() {
+	if c.decided() {
+		return
+	}
+	if f := c.forward(false); f.kind != noFault {
+		c.recover(&f)
+	}
+}
+
+// recover moves the transaction to another connector if the copy is whole (P8).
+func (c *content) recover(f *fault) {
+	t := c.t
+	limit := time.Now().Add(totalBody)
+	if c.ended {
+		limit = c.endedAt.Add(lastCommit)
+	}
+	if f.kind == faultLost || f.kind == faultGone || f.kind == faultDeferred {
+		if !c.copy.complete() {
+			t.leave(f)
+			t.giveUp()
+			return
+		}
+	}
+	if t.overcome(f, limit) {
+		t.reach(goalCopy, false, limit)
+	}
+}
+
+// resend brings a new connector to where the last one was.
+func (c *content) resend() fault { return c.forward(false) }
+
+// forward writes what the connector has not got yet; at the end of the content
+// with its terminator, which is the commit point.
+func (c *content) forward(final bool) fault {
+	a := c.t.at
+	if a.body.Backend == nil {
+		a.body = c.t.s.srv.deps.Observer.Begin(a.backend, backend.StageBody, time.Now())
+		c.t.rec.Stage = backend.StageBody
+	}
+	a.opened = true
+	for {
+		p := c.copy.from(a.sent)
+		last := final && a.sent+int64(len(p)) == c.copy.total
+		if len(p) == 0 && !last {
+			return fault{}
+		}
+		if a.Look() != smtp.Quiet {
+			return c.heard()
+		}
+		var f fault
+		if c.byBdat(a) {
+			f = c.sendChunk(a, p, last)
+		} else {
+			f = c.sendData(a, p, last)
+		}
+		if f.kind != noFault || last {
+			return f
+		}
+	}
+}
+
+// sendData writes a piece of content by DATA.
+func (c *content) sendData(a *attempt, p []byte, last bool) fault {
+	out := p
+	if c.raw {
+		out = c.stuff(a, p, last)
+	}
+	if last {
+		out = append(out, ".\r\n"...) // a piece has room for it
+	}
+	n, early, err := a.Write(out, c.t.pool.Timeouts[backend.StageBody])
+	whole := n == len(out)
+	if last && n > len(out)-terminatorRoom && !whole {
+		return fault{kind: faultMaybeTaken, stage: backend.StageFinalDot, why: "lost within the terminator"}
+	}
+	switch {
+	case early:
+		return c.heard()
+	case err != nil && !whole:
+		return c.lost(connector.Describe(err))
+	}
+	a.sent += int64(len(p))
+	return fault{}
+}
+
+// stuff turns a piece of raw content into its DATA form.
+func (c *content) stuff(a *attempt, p []byte, last bool) []byte {
+	out := c.t.scratch[:0]
+	for len(p) > 0 {
+		part, n := a.stuffer.Next(p)
+		out = append(out, part...)
+		p = p[n:]
+	}
+	if last {
+		out = append(out, a.stuffer.End()...)
+	}
+	c.t.scratch = out
+	return out
+}
+
+// sendChunk writes a piece of content as a chunk of its own (RFC 3030), and
+// waits for its answer unless it is the last.
+func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
+	out := strconv.AppendInt(append(a.Pending(), "BDAT "...), int64(len(p)), 10)
+	if last {
+		out = append(out, " LAST"...)
+	}
+	out = append(append(out, "\r\n"...), p...)
+	n, early, err := a.Write(out, c.t.pool.Timeouts[backend.StageBody])
+	a.SetPending(out[:0])
+	switch {
+	case early:
+		return c.heard()
+	case err != nil && n < len(out):
+		return c.lost(connector.Describe(err))
+	case last:
+		return fault{}
+	}
+	a.sent += int64(len(p))
+	deadline := time.Now().Add(c.t.pool.Timeouts[backend.StageBody])
+	if err := a.ReadReply(&c.t.reply, deadline); err != nil {
+		return c.lost(connector.Describe(err))
+	}
+	if c.t.reply.Class() == 2 {
+		return fault{}
+	}
+	return c.early()
+}
+
+// lost is a connector that went away over the content.
+func (c *content) lost(why string) fault {
+	f := fault{kind: faultLost, stage: backend.StageBody, why: why}
+	c.bodyFailed(&f)
+	return f
+}
+
+func (c *content) bodyFailed(f *fault) {
+	c.moves++
+	c.t.failed(c.t.at.body, f)
+}
+
+// earlyPatience is how long the rest of an early answer may take.
+const earlyPatience = 5 * time.Second
+
+// heard finds out what a connector said, or that it is gone, while content was
+// still being sent (P28).
+func (c *content) heard() fault {
+	err := c.t.at.ReadReply(&c.t.reply, time.Now().Add(earlyPatience))
+	switch {
+	case errors.Is(err, smtp.ErrReplySyntax):
+		return c.lost("unexpected answer: " + err.Error())
+	case err != nil:
+		return c.lost(connector.Describe(err))
+	}
+	return c.early()
+}
+
+// early judges an answer that came before the terminator.
+func (c *content) early() fault {
+	t := c.t
+	switch {
+	case t.reply.Class() == 5:
+		f := t.declined(faultRefused, backend.StageBody)
+		t.failed(t.at.body, &f)
+		return f
+	case t.reply.Class() == 2:
+		f := t.declined(faultMaybeTaken, backend.StageBody)
+		t.failed(t.at.body, &f)
+		return f
+	case t.reply.Class() == 3:
+		return c.lost("unexpected answer " + t.reply.String())
+	}
+	kind := faultDeferred
+	if t.reply.Code == 421 {
+		kind = faultGone
+	}
+	f := t.declined(kind, backend.StageBody)
+	c.bodyFailed(&f)
+	return f
+}

@@ -1,0 +1,283 @@
+package balancer
+
+import (
+	"time"
+
+	"weir/internal/backend"
+	"weir/internal/connector"
+	"weir/internal/smtp"
+)
+
+// plan is what a connector does not know yet of the envelope, in the order in
+// which it is told.
+type plan struct {
+	mail   int // 1: MAIL
+	base   int // the first recipient accepted elsewhere that is to be repeated
+	repeat int // how many of these
+	group  int // recipients of the group
+	data   int // 1: DATA
+}
+
+func (p plan) total() int { return p.mail + p.repeat + p.group + p.data }
+
+// step is one command of the envelope.
+type step uint8
+
+const (
+	stepMail step = iota
+	stepRepeat
+	stepRcpt
+	stepData
+)
+
+var stepStages = [...]backend.Stage{backend.StageMail, backend.StageRcpt, backend.StageRcpt, backend.StageData}
+
+// at says which command the i-th is, and of which recipient.
+func (p plan) at(i int) (step, int) {
+	switch {
+	case i < p.mail:
+		return stepMail, 0
+	case i < p.mail+p.repeat:
+		return stepRepeat, p.base + i - p.mail
+	case i < p.mail+p.repeat+p.group:
+		return stepRcpt, i - p.mail - p.repeat
+	default:
+		return stepData, 0
+	}
+}
+
+// exchange tells the connector what it does not know yet of the envelope. With
+// PIPELINING commands go in groups (RFC 2920), else one by one. DATA goes with
+// them only if the sender pipelined it and nothing was moved (P7).
+func (t *transaction) exchange(withData bool, limit time.Time) fault {
+	a := t.at
+	window := 1
+	if a.Capabilities().Has(backend.ExtPipelining) {
+		window = maxGroup
+	}
+	p := plan{base: a.confirmed, repeat: len(t.accepted) - a.confirmed, group: len(t.group)}
+	if !a.mailed {
+		p.mail = 1
+	}
+	if withData && p.repeat == 0 && window > 1 {
+		p.data = 1
+	}
+	for from, total := 0, p.total(); from < total; {
+		n := min(window, total-from)
+		if f := t.talk(a, p, from, n, limit); f.kind != noFault {
+			return f
+		}
+		from += n
+	}
+	return fault{}
+}
+
+// talk sends n commands of the plan and takes their answers in.
+func (t *transaction) talk(a *attempt, p plan, from, n int, limit time.Time) fault {
+	out := a.Pending()
+	for i := from; i < from+n; i++ {
+		out = t.appendStep(out, a, p, i)
+	}
+	a.SetPending(out)
+	first, _ := p.at(from)
+	sendErr := a.Flush(t.deadline(stepStages[first], time.Now(), limit))
+	for i := from; i < from+n; i++ {
+		kind, r := p.at(i)
+		if kind == stepData {
+			limit = time.Now().Add(totalData)
+		}
+		ticket, f := t.await(stepStages[kind], limit, sendErr)
+		if f.kind == noFault {
+			f = t.judge(a, kind, r)
+		}
+		if f.kind == noFault {
+			t.passed(ticket)
+			continue
+		}
+		t.failed(ticket, &f)
+		if f.connectionLives() {
+			t.skip(a, from+n-i-1)
+		}
+		return f
+	}
+	return fault{}
+}
+
+func (t *transaction) appendStep(out []byte, a *attempt, p plan, i int) []byte {
+	switch kind, r := p.at(i); kind {
+	case stepMail:
+		return t.appendMail(out, a.Capabilities())
+	case stepRepeat:
+		return smtp.AppendRcpt(out, t.accepted[r])
+	case stepRcpt:
+		return smtp.AppendRcpt(out, t.group[r].to)
+	default:
+		return append(out, "DATA\r\n"...)
+	}
+}
+
+// appendMail makes MAIL anew, with only the parameters that this connector
+// offers (P38).
+func (t *transaction) appendMail(dst []byte, caps backend.Capabilities) []byte {
+	m := smtp.Mail{From: t.mail.From}
+	if t.mail.HasSize && caps.Has(backend.ExtSize) {
+		m.HasSize, m.Size = true, t.mail.Size+edgeRoom
+	}
+	if caps.Has(backend.Ext8BitMIME) {
+		m.Body = t.mail.Body
+	}
+	return m.Append(dst)
+}
+
+// skip reads the answers to commands that were sent in the same group as one
+// that failed, so that the connection stays in step.
+func (t *transaction) skip(a *attempt, n int) {
+	var reply smtp.Reply
+	for range n {
+		err := a.ReadReply(&reply, time.Now().Add(goodbye))
+		if err != nil || reply.Class() == 3 || reply.Code == 421 {
+			a.spoiled = true
+			return
+		}
+	}
+}
+
+// deadline is the stage's own, or the total's.
+func (t *transaction) deadline(stage backend.Stage, now, limit time.Time) time.Time {
+	if d := now.Add(t.pool.Timeouts[stage]); d.Before(limit) {
+		return d
+	}
+	return limit
+}
+
+// await reads the connector's next answer into t.reply. The fault, if any, is
+// one of the connection's: lost, silent, nonsense, or 421.
+func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error) (backend.Ticket, fault) {
+	a := t.at
+	now := time.Now()
+	t.rec.Stage, t.rec.Reached = stage, true
+	ticket := t.s.srv.deps.Observer.Begin(a.backend, stage, now)
+	err := a.ReadReply(&t.reply, t.deadline(stage, now, limit))
+	t.took(a.backend, stage, time.Since(now))
+	if err != nil && sendErr != nil {
+		err = sendErr // the reason why there was no answer
+	}
+	// A reused connection that dies before it answered MAIL is no fault of
+	// anybody's: its connector may have closed it while we wrote.
+	replaceable := stage == backend.StageMail && a.reused
+	switch {
+	case err != nil && replaceable && !connector.IsTimeout(err):
+		return ticket, fault{kind: faultStale, stage: stage, why: connector.Describe(err)}
+	case err != nil:
+		return ticket, fault{kind: faultLost, stage: stage, why: connector.Describe(err)}
+	case t.reply.Code == 421 && replaceable:
+		return ticket, fault{kind: faultStale, stage: stage, why: t.reply.String()}
+	case t.reply.Code == 421:
+		return ticket, t.declined(faultGone, stage)
+	}
+	if t.reply.Class() >= 4 {
+		a.refusals++
+	}
+	return ticket, fault{}
+}
+
+// declined is a fault that consists of the connector's answer.
+func (t *transaction) declined(kind faultKind, stage backend.Stage) fault {
+	return fault{kind: kind, stage: stage, why: t.reply.String(), reply: t.reply.Clone()}
+}
+
+// unexpected is an answer of a class that the command cannot have (P14).
+func (t *transaction) unexpected(stage backend.Stage) fault {
+	return fault{kind: faultLost, stage: stage, why: "unexpected answer " + t.reply.String()}
+}
+
+// judge takes in the answer to one command of the envelope.
+func (t *transaction) judge(a *attempt, kind step, r int) fault {
+	switch kind {
+	case stepMail:
+		return t.judgeMail(a)
+	case stepData:
+		return t.judgeData(a)
+	}
+	if t.reply.Class() == 3 {
+		return t.unexpected(backend.StageRcpt)
+	}
+	if kind == stepRcpt {
+		t.group[r].reply.CopyFrom(&t.reply)
+		t.group[r].byConnector = true
+		return fault{}
+	}
+	if t.reply.Class() != 2 {
+		return t.declined(faultBroken, backend.StageRcpt)
+	}
+	a.confirmed++
+	return fault{}
+}
+
+func (t *transaction) judgeMail(a *attempt) fault {
+	switch class := t.reply.Class(); {
+	case class == 2:
+		a.mailed, a.began = true, true
+		return fault{}
+	case class == 3:
+		return t.unexpected(backend.StageMail)
+	case class == 4:
+		return t.declined(faultDeferred, backend.StageMail)
+	case a.reused:
+		// It may be the connection that is disliked: P5 asks once more on a new one.
+		return t.declined(faultStale, backend.StageMail)
+	case ownMistake(t.reply.Code):
+		return t.declined(faultMisfit, backend.StageMail)
+	case len(t.accepted) > 0:
+		return t.declined(faultBroken, backend.StageMail)
+	default:
+		return t.declined(faultRefused, backend.StageMail)
+	}
+}
+
+// judgeData takes in the answer to DATA. A 5xx is kept for the sender's DATA,
+// which may still be waiting behind its recipients.
+func (t *transaction) judgeData(a *attempt) fault {
+	wanted := t.anyAccepted()
+	switch class := t.reply.Class(); {
+	case t.reply.Code == 354:
+		a.opened = true
+		if !wanted {
+			t.closeUnwanted(a)
+		}
+	case !wanted:
+		// Nobody to send to: a refusal is right.
+	case class == 2, class == 3:
+		return t.unexpected(backend.StageData)
+	case class == 4:
+		return t.declined(faultDeferred, backend.StageData)
+	default:
+		a.refusal.CopyFrom(&t.reply)
+	}
+	return fault{}
+}
+
+// anyAccepted reports whether any recipient was accepted so far, those of the
+// group included.
+func (t *transaction) anyAccepted() bool {
+	if len(t.accepted) > 0 {
+		return true
+	}
+	for i := range t.group {
+		if t.group[i].reply.Class() == 2 {
+			return true
+		}
+	}
+	return false
+}
+
+// closeUnwanted ends content that a connector asked for although it had refused
+// every recipient: a lone dot (RFC 2920 section 3.1), then the connection is
+// closed all the same.
+func (t *transaction) closeUnwanted(a *attempt) {
+	a.SetPending(append(a.Pending(), ".\r\n"...))
+	if a.Flush(time.Now().Add(goodbye)) == nil {
+		_ = a.ReadReply(&t.reply, time.Now().Add(goodbye))
+	}
+	a.spoiled = true
+}

@@ -1,0 +1,90 @@
+package balancer
+
+import (
+	"weir/internal/backend"
+	"weir/internal/smtp"
+)
+
+// faultKind says what a fault means for the transaction.
+type faultKind uint8
+
+const (
+	noFault         faultKind = iota
+	faultNoPlace              // no connector, or none with a place (P2)
+	faultUnreached            // dial, banner or EHLO failed (P3)
+	faultStale                // a reused connection that was no good any more: try a new one
+	faultLost                 // lost, silent past its deadline, or talking nonsense (P7, P8, P14)
+	faultGone                 // 421 (P13)
+	faultDeferred             // another 4xx (P4, P7)
+	faultMisfit               // a 5xx that is our own mistake (P5)
+	faultRefused              // a 5xx that is the connector's right: no other one is asked
+	faultBroken               // a recipient that was promised is refused after a move (P7)
+	faultMaybeTaken           // the message may have been taken (P9)
+)
+
+// fault is what went wrong with an attempt.
+type fault struct {
+	kind  faultKind
+	stage backend.Stage
+	why   string     // for people, without the stage
+	reply smtp.Reply // what the connector said; Code 0: nothing
+}
+
+func (f *fault) String() string { return f.stage.String() + ": " + f.why }
+
+// verdict is how a fault counts for its connector. Refusals of the kinds that
+// are policy, or our mistake, say nothing against it.
+func (f *fault) verdict() backend.Verdict {
+	switch f.kind {
+	case faultUnreached, faultLost, faultGone, faultMaybeTaken:
+		return backend.Failure
+	case faultDeferred:
+		return backend.Deferral
+	case faultRefused:
+		return backend.Success
+	default:
+		return backend.Neutral
+	}
+}
+
+// connectionLives reports whether the connection is still in step after the
+// fault: the connector merely declined.
+func (f *fault) connectionLives() bool {
+	switch f.kind {
+	case faultDeferred, faultMisfit, faultRefused, faultBroken:
+		return true
+	}
+	return false
+}
+
+// giveUp fixes the transaction's answer when no candidate is left: the one place
+// that turns faults into words.
+func (t *transaction) giveUp() {
+	f := &t.lastFault
+	switch {
+	case t.rec.Suspect:
+		t.decide(451, enhanced(4, 4, 2), "Message failed alike on two connectors")
+	case t.content != nil:
+		t.decide(451, enhanced(4, 4, 2), "Connection to the connector was lost, try again later")
+	case f.kind == faultNoPlace:
+		t.decide(451, enhanced(4, 3, 2), "No connector is available, try again later")
+	case f.kind == faultUnreached:
+		t.decide(451, enhanced(4, 4, 1), "No connector could be reached, try again later")
+	case f.kind == faultDeferred, f.kind == faultGone:
+		t.decideAs(&f.reply)
+	case f.kind == faultMisfit:
+		t.decide(451, enhanced(4, 3, 5), "Connector misunderstands this server")
+	default:
+		t.decide(451, enhanced(4, 4, 2), "Connector failed, try again later")
+	}
+}
+
+// ownMistake are the refusals of MAIL that speak of the command, not of the
+// sender (P5).
+func ownMistake(code int) bool {
+	switch code {
+	case 500, 502, 503, 530, 555:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,209 @@
+package balancer_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"weir/balancer"
+	"weir/internal/backend"
+	"weir/internal/connector"
+	"weir/internal/faulty"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a balancer on loopback between a test's sender and faulty connectors.
+type bench struct {
+	t          testing.TB
+	cfg        balancer.Config
+	names      []string
+	connectors map[string]*faulty.Server
+	registry   *backend.Registry
+	caps       map[string]backend.Capabilities
+	witness    *witness
+	server     *balancer.Server
+	addr       string
+	stop       func()
+}
+
+// ceiling is how long anything in a test may take; it is no expectation.
+const ceiling = 20 * time.Second
+
+func baseConfig() balancer.Config {
+	var timeouts balancer.Timeouts
+	for i := range timeouts {
+		timeouts[i] = 10 * time.Second
+	}
+	return balancer.Config{
+		Hostname: "mx.test", Cluster: "default", ReplayMemory: 64 << 20,
+		Listeners: []balancer.ListenerConfig{{
+			Name: "inbound", Pool: "internet",
+			Limits:   balancer.Limits{Recipients: 1000, MessageSize: 50 << 20, Errors: 20},
+			Timeouts: balancer.ListenerTimeouts{Command: ceiling, Data: ceiling, Greeting: ceiling},
+			MaxHops:  50, Received: balancer.ReceivedNever,
+		}},
+		Pools: []balancer.PoolConfig{{
+			Name: "internet", Policy: "round-robin", ReplayBuffer: 256 << 10,
+			Reuse:        balancer.Reuse{Idle: 5 * time.Second, Messages: 100, Age: 5 * time.Minute, MaxIdle: 16},
+			Timeouts:     timeouts,
+			QueueTimeout: time.Second,
+		}},
+	}
+}
+
+// newBench starts honest connectors of these names.
+func newBench(t testing.TB, names ...string) *bench {
+	t.Helper()
+	b := &bench{
+		t: t, cfg: baseConfig(), names: names, connectors: map[string]*faulty.Server{},
+		caps: map[string]backend.Capabilities{}, witness: &witness{},
+	}
+	for _, name := range names {
+		srv, err := faulty.New(faulty.Options{Name: name, Behaviour: faulty.Honest()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(srv.Close)
+		b.connectors[name] = srv
+		b.caps[name] = backend.Capabilities{Known: true, Ext: backend.ExtPipelining | backend.ExtChunking | backend.Ext8BitMIME | backend.ExtEnhancedStatusCodes | backend.ExtSize, Size: 50 << 20}
+	}
+	return b
+}
+
+func (b *bench) listener() *balancer.ListenerConfig { return &b.cfg.Listeners[0] }
+func (b *bench) pool() *balancer.PoolConfig         { return &b.cfg.Pools[0] }
+
+// start runs the balancer; the test's end stops it and waits for everything.
+func (b *bench) start(maxConnections int) {
+	b.t.Helper()
+	b.registry = backend.NewRegistry([]backend.PoolConfig{{Name: "internet", MaxConnections: maxConnections}})
+	var specs []backend.Spec
+	for _, name := range b.names {
+		specs = append(specs, backend.Spec{Pool: "internet", Name: name, Address: b.connectors[name].Addr(), Weight: 100})
+	}
+	b.registry.SetMembers("internet", specs)
+	for _, name := range b.names {
+		b.setHealth(name, backend.HealthUp)
+	}
+	b.registry.SetStarted()
+	server, err := balancer.New(b.cfg, balancer.Deps{
+		Registry: b.registry, Observer: b.witness, Recorder: b.witness,
+		Dialers: map[string]connector.Dialer{"internet": {
+			Hostname: "mx.test", Timeouts: connector.Timeouts(b.cfg.Pools[0].Timeouts),
+		}},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.server, b.addr = server, ln.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = server.Serve(ctx, "inbound", ln) })
+	wg.Go(func() { _ = server.Run(ctx) })
+	b.stop = sync.OnceFunc(func() {
+		grace, done := context.WithTimeout(ctx, ceiling)
+		defer done()
+		if err := server.Shutdown(grace); err != nil {
+			b.t.Errorf("shutting down: %v", err)
+		}
+		cancel()
+		wg.Wait()
+	})
+	b.t.Cleanup(b.stop)
+}
+
+func (b *bench) setHealth(name string, h backend.Health) {
+	for _, m := range b.registry.Snapshot().Pool("internet").Members {
+		if m.Spec.Name == name {
+			b.registry.SetHealth(m.Backend, backend.HealthFact{Health: h, Reason: "set by the test", Capabilities: b.caps[name]})
+		}
+	}
+}
+
+// witness is the balancer's observer and recorder.
+type witness struct {
+	mu           sync.Mutex
+	transactions []balancer.Record
+	sessions     []balancer.SessionRecord
+	outcomes     []observed
+}
+
+type observed struct {
+	backend string
+	stage   backend.Stage
+	backend.Outcome
+}
+
+func (w *witness) Begin(b *backend.Backend, stage backend.Stage, now time.Time) backend.Ticket {
+	return backend.Ticket{Backend: b, Stage: stage, Began: now}
+}
+
+func (w *witness) End(t backend.Ticket, o backend.Outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.outcomes = append(w.outcomes, observed{t.Backend.ID().Name, t.Stage, o})
+}
+
+func (w *witness) Transaction(r *balancer.Record) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := *r
+	c.Rcpts = append([]string(nil), r.Rcpts...)
+	c.Tries = append([]balancer.Try(nil), r.Tries...)
+	c.Reply = r.Reply.Clone()
+	w.transactions = append(w.transactions, c)
+}
+
+func (w *witness) Session(r *balancer.SessionRecord) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sessions = append(w.sessions, *r)
+}
+
+// failures counts what was held against a connector.
+func (w *witness) failures(name string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, o := range w.outcomes {
+		if o.backend == name && o.Verdict == backend.Failure {
+			n++
+		}
+	}
+	return n
+}
+
+// waitFor polls until the condition holds.
+func waitFor(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(ceiling)
+	for !cond() {
+		if time.Now().After(deadline) {
+			t.Fatalf("timeout waiting for: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// lastTransaction waits for the n-th transaction (from 1) to be recorded.
+func (w *witness) transaction(t testing.TB, n int) balancer.Record {
+	t.Helper()
+	waitFor(t, fmt.Sprintf("transaction %d to be recorded", n), func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.transactions) >= n
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.transactions[n-1]
+}

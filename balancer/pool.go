@@ -1,0 +1,178 @@
+package balancer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"weir/internal/backend"
+	"weir/internal/connector"
+	"weir/policies"
+)
+
+// pool is the data path's side of a pool: its policy, the connections that are
+// kept for the next transaction, and the transactions that wait for a place.
+type pool struct {
+	PoolConfig
+	srv    *Server
+	policy policies.Policy
+	cache  policies.Cache
+	offers offerCache
+	dialer connector.Dialer
+
+	mu      sync.Mutex
+	idle    map[*backend.Backend][]*upstream // last in, first out
+	waiting []chan struct{}                  // first in, first out
+}
+
+func newPool(s *Server, cfg PoolConfig, dialer connector.Dialer) (*pool, error) {
+	policy, err := policies.New(cfg.Policy)
+	if err != nil {
+		return nil, err
+	}
+	dialer.Buffers = s.buffers
+	return &pool{
+		PoolConfig: cfg, srv: s, policy: policy, dialer: dialer,
+		idle: map[*backend.Backend][]*upstream{},
+	}, nil
+}
+
+// view returns the pool as it is now.
+func (p *pool) view() *backend.Pool { return p.srv.deps.Registry.Snapshot().Pool(p.Name) }
+
+// candidates returns what the pool offers now.
+func (p *pool) candidates() *policies.Candidates { return p.cache.Of(p.view()) }
+
+// usable reports whether a connector may still get mail. Candidates are chosen
+// from one snapshot, and a failover may come much later.
+func (p *pool) usable(b *backend.Backend) bool {
+	m := p.view().Member(b.ID().Name)
+	return m != nil && m.Backend == b && m.Eligible
+}
+
+// take returns a kept connection that is still fit for use, or nil. The caller
+// has a place at b.
+func (p *pool) take(b *backend.Backend, now time.Time) *upstream {
+	for {
+		p.mu.Lock()
+		kept := p.idle[b]
+		if len(kept) == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		u := kept[len(kept)-1]
+		p.idle[b] = kept[:len(kept)-1]
+		p.mu.Unlock()
+		b.Traffic.Idle.Add(-1)
+		if u.fit(now) {
+			return u
+		}
+		u.discard()
+	}
+}
+
+// keep puts a connection back, or says goodbye where it has served enough.
+func (p *pool) keep(u *upstream, now time.Time) {
+	u.idleSince = now
+	if p.srv.draining.Load() || !u.withinBudget(now) || !p.usable(u.backend) {
+		u.quit()
+		return
+	}
+	p.mu.Lock()
+	kept := p.idle[u.backend]
+	room := len(kept) < p.Reuse.MaxIdle
+	if room {
+		p.idle[u.backend] = append(kept, u)
+		u.backend.Traffic.Idle.Add(1)
+	}
+	p.mu.Unlock()
+	if !room {
+		u.quit()
+	}
+}
+
+// tidy says goodbye to kept connections that have idled too long or were closed
+// by their connector, and to all of a connector that may not get mail any more.
+// It wakes who waits for a place, as there may be one now.
+func (p *pool) tidy(now time.Time) {
+	closing := p.srv.draining.Load()
+	var gone []*upstream
+	p.mu.Lock()
+	for b, kept := range p.idle {
+		usable := !closing && p.usable(b)
+		fit := kept[:0]
+		for _, u := range kept {
+			if usable && u.fit(now) {
+				fit = append(fit, u)
+			} else {
+				gone = append(gone, u)
+			}
+		}
+		clear(kept[len(fit):])
+		p.idle[b] = fit
+		if len(fit) == 0 {
+			delete(p.idle, b)
+		}
+	}
+	waiting := p.waiting
+	p.waiting = nil
+	p.mu.Unlock()
+	for _, u := range gone {
+		u.backend.Traffic.Idle.Add(-1)
+		u.quit()
+	}
+	for _, w := range waiting {
+		close(w)
+	}
+}
+
+// release gives a transaction's place back and lets the first in the queue try.
+func (p *pool) release(b *backend.Backend) {
+	b.Release()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) > 0 {
+		close(p.waiting[0])
+		p.waiting = p.waiting[1:]
+	}
+}
+
+// enqueue returns a channel that is closed when a place may have become free.
+// Who enqueues tries once more before waiting, or it could miss a release.
+func (p *pool) enqueue() chan struct{} {
+	w := make(chan struct{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, w)
+	return w
+}
+
+// leaveQueue takes w out again. If it was its turn already, the next is woken.
+func (p *pool) leaveQueue(w chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.waiting {
+		if p.waiting[i] == w {
+			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
+			return
+		}
+	}
+	if len(p.waiting) > 0 {
+		close(p.waiting[0])
+		p.waiting = p.waiting[1:]
+	}
+}
+
+// wait blocks until w is closed, and reports false when ctx or the deadline
+// ends first.
+func wait(ctx context.Context, w <-chan struct{}, deadline time.Time) bool {
+	t := time.NewTimer(time.Until(deadline))
+	defer t.Stop()
+	select {
+	case <-w:
+		return true
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return false
+}

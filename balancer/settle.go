@@ -1,0 +1,66 @@
+package balancer
+
+import (
+	"time"
+
+	"weir/internal/backend"
+)
+
+// unsettled is a failure that is not told yet: should the same happen on the
+// next connector too, it was the message (P14a).
+type unsettled struct {
+	ticket  backend.Ticket
+	outcome backend.Outcome
+	kind    faultKind
+}
+
+// failed tells the observer how a stage failed. From MAIL on the message itself
+// may be at fault, so the first failure waits for what the second connector does.
+func (t *transaction) failed(ticket backend.Ticket, f *fault) {
+	now := time.Now()
+	outcome := backend.Outcome{Verdict: f.verdict(), At: now, Code: f.reply.Code, Why: f.String()}
+	maybeMessage := ticket.Stage >= backend.StageMail && ticket.Stage <= backend.StageBody && f.kind == faultLost
+	switch {
+	case !maybeMessage:
+		t.tell(ticket, outcome)
+	case t.unsettled == nil:
+		t.unsettled = &unsettled{ticket, outcome, f.kind}
+	case t.unsettled.ticket.Stage == ticket.Stage && t.unsettled.ticket.Backend != ticket.Backend:
+		t.rec.Suspect = true
+		t.unsettled.outcome.Verdict, outcome.Verdict = backend.Neutral, backend.Neutral
+		t.settleFailure()
+		t.tell(ticket, outcome)
+	default:
+		t.settleFailure()
+		t.tell(ticket, outcome)
+	}
+}
+
+// settleFailure tells a failure that was held back.
+func (t *transaction) settleFailure() {
+	if u := t.unsettled; u != nil {
+		t.unsettled = nil
+		t.tell(u.ticket, u.outcome)
+	}
+}
+
+func (t *transaction) tell(ticket backend.Ticket, o backend.Outcome) {
+	if o.Verdict == backend.Failure {
+		ticket.Backend.Traffic.Failures.Add(1)
+	}
+	t.s.srv.deps.Observer.End(ticket, o)
+}
+
+// passed tells that a stage was answered as it may be: with a 2xx or 3xx, a 5xx
+// that is policy, or a 4xx to a recipient, which is compared with the other
+// connectors' (P17).
+func (t *transaction) passed(ticket backend.Ticket) {
+	if u := t.unsettled; u != nil && ticket.Stage >= u.ticket.Stage {
+		t.settleFailure()
+	}
+	verdict := backend.Success
+	if t.reply.Class() == 4 {
+		verdict = backend.Deferral
+	}
+	t.s.srv.deps.Observer.End(ticket, backend.Outcome{Verdict: verdict, At: time.Now(), Code: t.reply.Code})
+}

@@ -1,0 +1,224 @@
+package balancer
+
+import (
+	"strconv"
+	"time"
+
+	"weir/internal/backend"
+	"weir/internal/smtp"
+	"weir/policies"
+)
+
+// Bounds of a transaction's way (protocol, step 6).
+const (
+	maxCandidates = 3   // connectors that one transaction is offered to
+	maxGroup      = 100 // commands sent to a connector before its answers are read
+)
+
+// Totals over all candidates stay inside the sender's own clock (P15; RFC 5321
+// section 4.5.3.2).
+const (
+	totalRcpt     = 4*time.Minute + 30*time.Second
+	totalData     = time.Minute + 50*time.Second
+	totalBody     = 2*time.Minute + 30*time.Second
+	totalFinalDot = 9*time.Minute + 30*time.Second
+	lastCommit    = time.Minute // after the sender's end of data
+)
+
+// transaction is one MAIL with what belongs to it, from the sender's MAIL to the
+// answer to its content. It is lent to a session by the server.
+type transaction struct {
+	s     *session
+	pool  *pool
+	id    string
+	began time.Time
+	mail  smtp.Mail
+
+	group    []recipient // gathered, not yet answered
+	accepted []string    // the sender was told that these are fine
+	refused  bool        // some recipient was refused
+
+	req        policies.Request
+	cursor     policies.Cursor
+	chosen     bool // the policy was asked already
+	asked      []*backend.Backend
+	at         *attempt // the connector that has the transaction now
+	spare      attempt  // storage of at
+	unsettled  *unsettled
+	lastFault  fault
+	maybeTaken bool // the terminator was written and not answered
+
+	// verdict, when its code is set, is the answer to everything that is still
+	// to come in this transaction.
+	verdict            smtp.Reply
+	verdictByConnector bool
+
+	content *content
+	store   content // storage of content
+
+	reply   smtp.Reply // the connector's latest answer
+	scratch []byte     // a piece of content in its DATA form, where it came by BDAT
+	rec     Record
+}
+
+// recipient is a RCPT of the group that is being worked on.
+type recipient struct {
+	to          string
+	reply       smtp.Reply
+	byConnector bool
+}
+
+func newTransaction() *transaction { return &transaction{} }
+
+// begin opens a transaction.
+func (s *session) begin(mail smtp.Mail) {
+	t := s.srv.txs.Get().(*transaction)
+	s.messages++
+	t.s, t.pool, t.mail, t.began = s, s.front.pool, mail, time.Now()
+	t.id = s.id + "-" + strconv.Itoa(s.messages)
+	t.rec = Record{
+		Session: s.id, ID: t.id, Listener: s.front.Name, Client: s.client, HELO: s.helo,
+		From: mail.From, Pool: t.pool.Name, Rcpts: t.rec.Rcpts[:0], Tries: t.rec.Tries[:0],
+		Reply: t.rec.Reply,
+	}
+	t.rec.Reply.Reset()
+	s.tx = t
+}
+
+// gather adds a recipient to the group.
+func (t *transaction) gather(to string) {
+	if n := len(t.group); n < cap(t.group) {
+		t.group = t.group[:n+1] // its reply's buffer is used again
+		t.group[n].to, t.group[n].byConnector = to, false
+		t.group[n].reply.Reset()
+	} else {
+		t.group = append(t.group, recipient{to: to})
+	}
+	t.rec.RcptCount++
+	if len(t.rec.Rcpts) < MaxRecordedRcpts {
+		t.rec.Rcpts = append(t.rec.Rcpts, to)
+	}
+}
+
+// flushGroup has the group's recipients answered by a connector and answers the
+// sender. WithData is set when the sender has sent DATA behind them already.
+func (t *transaction) flushGroup(withData bool) {
+	if len(t.group) == 0 {
+		return
+	}
+	if t.verdict.Code == 0 {
+		t.envelope(withData)
+	}
+	for i := range t.group {
+		r := &t.group[i]
+		if t.verdict.Code != 0 {
+			r.reply.CopyFrom(&t.verdict)
+			r.byConnector = t.verdictByConnector
+		}
+		t.s.relay(&r.reply)
+		t.rec.Reply.CopyFrom(&r.reply)
+		t.rec.ByConnector = r.byConnector
+		if r.reply.Class() == 2 {
+			t.accepted = append(t.accepted, r.to)
+			t.rec.Accepted++
+		} else {
+			t.refused = true
+		}
+	}
+	if t.at != nil && t.verdict.Code == 0 {
+		t.at.confirmed = len(t.accepted)
+	}
+	t.group = t.group[:0]
+}
+
+// envelope has the gathered recipients answered by a connector. The answers are
+// in the group afterwards, unless there is a verdict.
+func (t *transaction) envelope(withData bool) {
+	if len(t.asked) == 0 && !t.able() {
+		return
+	}
+	t.reach(goalEnvelope, withData, time.Now().Add(totalRcpt))
+}
+
+// decide fixes the answer to the rest of the transaction, in weir's own words.
+func (t *transaction) decide(code int, enh smtp.EnhancedCode, text string) {
+	t.verdict = smtp.NewReply(code, enh, text+" (weir "+t.id+")")
+	t.verdictByConnector = false
+}
+
+// decideAs fixes it to a connector's answer.
+func (t *transaction) decideAs(reply *smtp.Reply) {
+	t.verdict.CopyFrom(reply)
+	if t.verdict.Code == 421 {
+		t.verdict.Code = 451 // 421 would say that the sender's connection closes (P13)
+	}
+	t.verdictByConnector = true
+}
+
+// end answers in weir's own words and ends the transaction.
+func (t *transaction) end(code int, enh smtp.EnhancedCode, text string, outcome Outcome) {
+	t.decide(code, enh, text)
+	t.endWithVerdict(outcome)
+}
+
+// endWithVerdict answers with the verdict and ends the transaction.
+func (t *transaction) endWithVerdict(outcome Outcome) {
+	t.s.relay(&t.verdict)
+	t.rec.Reply.CopyFrom(&t.verdict)
+	t.rec.ByConnector = t.verdictByConnector
+	t.close(outcome)
+}
+
+// outcomeOf is the outcome of a transaction whose message was not taken.
+func outcomeOf(r *smtp.Reply) Outcome {
+	switch r.Class() {
+	case 2:
+		return Delivered
+	case 5:
+		return Rejected
+	default:
+		return Deferred
+	}
+}
+
+// abort ends a transaction that the sender, or its fate, gave up.
+func (t *transaction) abort() {
+	outcome := Aborted
+	if t.refused && len(t.accepted) == 0 {
+		outcome = outcomeOf(&t.rec.Reply) // nobody was left to send to
+	}
+	t.close(outcome)
+}
+
+// close gives everything back and has the transaction recorded.
+func (t *transaction) close(outcome Outcome) {
+	now := time.Now()
+	t.settleFailure()
+	if t.at != nil {
+		t.letGo(now)
+	}
+	if t.content != nil {
+		t.content.release()
+		t.content = nil
+	}
+	s := t.s
+	t.rec.Outcome = outcome
+	t.rec.Duration = now.Sub(t.began)
+	s.srv.deps.Recorder.Transaction(&t.rec)
+	s.tx = nil
+	t.forget()
+	s.srv.txs.Put(t)
+}
+
+// forget drops what a lent-out transaction must not keep alive, and keeps its
+// buffers.
+func (t *transaction) forget() {
+	*t = transaction{
+		group: t.group[:0], accepted: t.accepted[:0], asked: t.asked[:0],
+		verdict: t.verdict, reply: t.reply, rec: t.rec, store: t.store, scratch: t.scratch[:0], spare: attempt{refusal: t.spare.refusal},
+	}
+	clear(t.accepted[:cap(t.accepted)])
+	clear(t.asked[:cap(t.asked)])
+	t.verdict.Reset()
+	t.reply.Reset()
+}

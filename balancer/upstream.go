@@ -1,0 +1,81 @@
+package balancer
+
+import (
+	"time"
+
+	"weir/internal/backend"
+	"weir/internal/connector"
+	"weir/internal/smtp"
+)
+
+// maxRefusals is how many 4xx and 5xx answers a connection gives before it is
+// replaced: servers slow down and cut connections that collect errors.
+const maxRefusals = 5
+
+// goodbye bounds how long a QUIT or RSET outside of any transaction may take.
+const goodbye = 5 * time.Second
+
+// upstream is a connection to a connector with its budget.
+type upstream struct {
+	*connector.Conn
+	pool      *pool
+	backend   *backend.Backend
+	born      time.Time
+	idleSince time.Time
+	messages  int
+	bytes     int64
+	refusals  int
+	reused    bool // has served a transaction before this one
+	began     bool // a MAIL was accepted and not yet ended
+}
+
+// fit reports whether a kept connection may be used again.
+func (u *upstream) fit(now time.Time) bool {
+	return now.Sub(u.idleSince) < u.pool.Reuse.Idle && u.withinBudget(now) && u.Look() == smtp.Quiet
+}
+
+func (u *upstream) withinBudget(now time.Time) bool {
+	r := u.pool.Reuse
+	return u.messages < r.Messages && u.refusals < maxRefusals &&
+		now.Sub(u.born) < r.Age && (r.Bytes == 0 || u.bytes < r.Bytes)
+}
+
+// discard closes the connection at once.
+func (u *upstream) discard() {
+	u.backend.Traffic.Open.Add(-1)
+	_ = u.Close()
+}
+
+// quit ends the connection politely, in the background.
+func (u *upstream) quit() {
+	u.pool.srv.background(func() {
+		u.Quit(time.Now().Add(goodbye))
+		u.backend.Traffic.Open.Add(-1)
+	})
+}
+
+// giveBack ends the use of the connection and of the place at the connector. A
+// transaction that was begun and not ended is reset first, in the background.
+func (u *upstream) giveBack(now time.Time) {
+	u.reused = true
+	if u.Look() != smtp.Quiet {
+		u.discard()
+		u.pool.release(u.backend)
+		return
+	}
+	if !u.began {
+		u.pool.keep(u, now)
+		u.pool.release(u.backend)
+		return
+	}
+	u.pool.srv.background(func() {
+		defer u.pool.release(u.backend)
+		var reply smtp.Reply
+		if err := u.Do("RSET", &reply, time.Now().Add(goodbye)); err != nil || reply.Class() != 2 {
+			u.discard()
+			return
+		}
+		u.began = false
+		u.pool.keep(u, time.Now())
+	})
+}
