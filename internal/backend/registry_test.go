@@ -137,8 +137,8 @@ func TestStartedLetsStartingConnectorsIn(t *testing.T) {
 func TestLimitsReachTheRecord(t *testing.T) {
 	r := twoPools()
 	a := mustMember(t, r, "internet", "a").Backend
-	if !a.Acquire() || !a.Acquire() || a.Acquire() {
-		t.Error("max_connections 2 is not what Acquire enforces")
+	if first, second, third := a.Acquire(), a.Acquire(), a.Acquire(); !first || !second || third {
+		t.Errorf("max_connections 2 is not what Acquire enforces: %t, %t, %t", first, second, third)
 	}
 	r.SetHealth(a, HealthFact{Health: HealthUp, Limit: 1})
 	a.Release()

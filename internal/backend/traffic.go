@@ -19,8 +19,8 @@ type Traffic struct {
 }
 
 // Histogram is a lock-free record of durations in buckets that are a quarter
-// of an octave wide, from 16 µs to 19 hours: quantiles are within 12 % of the
-// truth. The zero value is ready for use.
+// of an octave wide, from 16 µs to 19 hours: quantiles are within an eighth of
+// the truth. The zero value is ready for use.
 type Histogram struct {
 	buckets [histogramBuckets]atomic.Uint32
 }
