@@ -1,0 +1,157 @@
+package dashboard
+
+import (
+	"net/http"
+	"time"
+
+	"weir/internal/backend"
+)
+
+// status is the answer of /v1/status. What belongs to features that are not in
+// use is present and empty, so that readers need not ask whether it is there.
+type status struct {
+	Version   string         `json:"version"`
+	Ready     bool           `json:"ready"`
+	Verdict   string         `json:"verdict"`
+	Pools     []poolStatus   `json:"pools"`
+	Listeners []Listener     `json:"listeners"`
+	DNS       []struct{}     `json:"dns"`
+	Consul    map[string]any `json:"consul"`
+	Replicas  []struct{}     `json:"replicas"`
+}
+
+type poolStatus struct {
+	Name          string          `json:"name"`
+	Policy        string          `json:"policy"`
+	Protocol      string          `json:"protocol"`
+	Eligible      int             `json:"eligible"`
+	Total         int             `json:"total"`
+	Redundant     bool            `json:"redundant"`
+	MinRedundancy int             `json:"min_redundancy"`
+	Backends      []backendStatus `json:"backends"`
+}
+
+type backendStatus struct {
+	ID          string               `json:"id"`
+	Name        string               `json:"name"`
+	Address     string               `json:"address"`
+	Weight      int                  `json:"weight"`
+	Cost        int                  `json:"cost"`
+	State       string               `json:"state"`
+	Eligible    bool                 `json:"eligible"`
+	Health      string               `json:"health"`
+	Breaker     string               `json:"breaker"`
+	Admin       string               `json:"admin"`
+	Reason      string               `json:"reason"`
+	Since       time.Time            `json:"since"`
+	InFlight    int64                `json:"inflight"`
+	Connections int64                `json:"connections"`
+	Idle        int64                `json:"idle"`
+	Messages    int64                `json:"messages"`
+	Failures    int64                `json:"failures"`
+	Ambiguous   int64                `json:"ambiguous"`
+	LatencyMS   quantiles            `json:"latency_ms"`
+	Stages      map[string]quantiles `json:"stages"` // those that were measured
+	Probe       *probeStatus         `json:"probe"`  // null before the first has ended
+}
+
+// quantiles are in milliseconds, since weir started; 0 when nothing was measured.
+type quantiles struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+type probeStatus struct {
+	At    time.Time `json:"at"`
+	Depth string    `json:"depth"`
+	OK    bool      `json:"ok"`
+	Stage string    `json:"stage"`
+	Error string    `json:"error"`
+	MS    float64   `json:"ms"`
+}
+
+func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.status())
+}
+
+func (s *Server) status() status {
+	out := status{
+		Version:   s.deps.Version,
+		Ready:     s.ready.Load(),
+		Pools:     []poolStatus{},
+		Listeners: []Listener{},
+		DNS:       []struct{}{},
+		Consul:    map[string]any{},
+		Replicas:  []struct{}{},
+	}
+	snapshot := s.deps.Registry.Snapshot()
+	for _, p := range snapshot.Pools {
+		out.Pools = append(out.Pools, statusOfPool(p))
+	}
+	out.Verdict = verdict(snapshot, out.Ready)
+	if s.deps.Listeners != nil {
+		out.Listeners = append(out.Listeners, s.deps.Listeners.Listeners()...)
+	}
+	return out
+}
+
+func statusOfPool(p *backend.Pool) poolStatus {
+	out := poolStatus{
+		Name:          p.Name,
+		Policy:        p.Policy,
+		Protocol:      p.Protocol,
+		Eligible:      p.Eligible,
+		Total:         len(p.Members),
+		Redundant:     p.Redundant(),
+		MinRedundancy: p.MinRedundancy,
+		Backends:      make([]backendStatus, 0, len(p.Members)),
+	}
+	for i := range p.Members {
+		out.Backends = append(out.Backends, statusOfBackend(&p.Members[i]))
+	}
+	return out
+}
+
+func statusOfBackend(m *backend.Member) backendStatus {
+	out := backendStatus{
+		ID:          m.ID().String(),
+		Name:        m.Spec.Name,
+		Address:     m.Address(),
+		Weight:      m.Spec.Weight,
+		Cost:        m.Spec.Cost,
+		State:       m.State.String(),
+		Eligible:    m.Eligible,
+		Health:      m.Health.Health.String(),
+		Breaker:     m.Health.Breaker.String(),
+		Admin:       m.Admin.Admin.String(),
+		Reason:      m.Reason,
+		Since:       m.Since.UTC(),
+		InFlight:    m.InFlight(),
+		Connections: m.Traffic.Open.Load(),
+		Idle:        m.Traffic.Idle.Load(),
+		Messages:    m.Traffic.Messages.Load(),
+		Failures:    m.Traffic.Failures.Load(),
+		Ambiguous:   m.Traffic.Ambiguous.Load(),
+		LatencyMS:   quantilesOf(&m.Traffic.Total),
+		Stages:      make(map[string]quantiles, backend.Stages),
+	}
+	for stage := range backend.Stages {
+		if q := quantilesOf(&m.Traffic.Stages[stage]); q != (quantiles{}) {
+			out.Stages[stage.String()] = q
+		}
+	}
+	if p := m.Health.Probe; !p.At.IsZero() {
+		out.Probe = &probeStatus{
+			At: p.At.UTC(), Depth: p.Depth, OK: p.OK, Stage: p.Stage.String(), Error: p.Error, MS: milliseconds(p.Took),
+		}
+	}
+	return out
+}
+
+func quantilesOf(h *backend.Histogram) quantiles {
+	return quantiles{P50: milliseconds(h.Quantile(0.5)), P99: milliseconds(h.Quantile(0.99))}
+}
+
+// milliseconds keeps microseconds as the decimals: more than was measured would
+// only be noise in the JSON.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,50 @@
+package dashboard
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"weir/internal/backend"
+)
+
+// verdict says in one sentence whether senders are served, the worst first.
+func verdict(s *backend.Snapshot, ready bool) string {
+	var broken, thin []string
+	for _, p := range s.Pools {
+		switch {
+		case p.Eligible == 0:
+			broken = append(broken, brokenPool(p))
+		case !p.Redundant():
+			thin = append(thin, fmt.Sprintf("pool %s: only %d of %d connectors eligible, min_redundancy is %d",
+				p.Name, p.Eligible, len(p.Members), p.MinRedundancy))
+		}
+	}
+	words := broken
+	if !ready {
+		words = append([]string{"not ready: starting or stopping"}, words...)
+	}
+	if len(words) == 0 {
+		words = []string{"mail flows"}
+	}
+	return strings.Join(append(words, thin...), "; ")
+}
+
+func brokenPool(p *backend.Pool) string {
+	if len(p.Members) == 0 {
+		return fmt.Sprintf("pool %s: no connectors", p.Name)
+	}
+	return fmt.Sprintf("pool %s: no eligible connector since %s", p.Name, lastChange(p).UTC().Format(time.RFC3339))
+}
+
+// lastChange is the latest change of state in a pool. When none is eligible that
+// is when the last one left, or at most a later change for the worse.
+func lastChange(p *backend.Pool) time.Time {
+	var last time.Time
+	for i := range p.Members {
+		if since := p.Members[i].Since; since.After(last) {
+			last = since
+		}
+	}
+	return last
+}
