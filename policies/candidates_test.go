@@ -1,0 +1,108 @@
+package policies
+
+import (
+	"reflect"
+	"testing"
+
+	"weir/internal/backend"
+)
+
+func TestCandidatesAreInTiersAndOthersHaveReasons(t *testing.T) {
+	p := pool([]backend.Spec{
+		{Name: "late", Cost: 20}, {Name: "b", Cost: 10}, {Name: "a", Cost: 10}, {Name: "sick", Cost: 0}, {Name: "mute", Cost: 0},
+	}, func(i int, f *backend.HealthFact) {
+		switch i {
+		case 3:
+			f.Health, f.Reason = backend.HealthDown, "connect: connection refused"
+		case 4:
+			f.Health = backend.HealthUnknown
+		}
+	})
+	c := NewCandidates(p)
+	var got [][]string
+	for _, tier := range c.Tiers {
+		var names []string
+		for _, m := range tier.Members {
+			names = append(names, m.ID().Name)
+		}
+		got = append(got, names)
+	}
+	if want := [][]string{{"a", "b"}, {"late"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("tiers %v, want %v", got, want)
+	}
+	want := []Exclusion{
+		{backend.ID{Pool: "p", Name: "mute"}, "starting: no probe has ended yet"},
+		{backend.ID{Pool: "p", Name: "sick"}, "down: connect: connection refused"},
+	}
+	if !reflect.DeepEqual(c.Out, want) {
+		t.Errorf("out %v, want %v", c.Out, want)
+	}
+}
+
+func TestAble(t *testing.T) {
+	const bit8 = backend.Ext8BitMIME
+	sized := known(bit8|backend.ExtSize, 1000)
+	plain := known(backend.ExtSize, 5000)
+	tests := []struct {
+		name string
+		up   []backend.Capabilities
+		down []backend.Capabilities
+		need Needs
+		want Ability
+	}{
+		{"nothing asked", []backend.Capabilities{plain}, nil, Needs{}, Ability{Now: true, Ever: true}},
+		{"one of two", []backend.Capabilities{plain, sized}, nil, Needs{Ext: bit8}, Ability{Now: true, Ever: true}},
+		{"exactly the size", []backend.Capabilities{sized}, nil, Needs{Size: 1000}, Ability{Now: true, Ever: true}},
+		{"only one that is down", []backend.Capabilities{plain}, []backend.Capabilities{sized}, Needs{Ext: bit8}, Ability{Ever: true}},
+		{"nobody offers it", []backend.Capabilities{plain}, []backend.Capabilities{plain}, Needs{Ext: bit8}, Ability{Missing: bit8}},
+		{"too big for all", []backend.Capabilities{plain, sized}, nil, Needs{Size: 5001}, Ability{TooBig: true}},
+		{"too big for those that can", []backend.Capabilities{plain, sized}, nil, Needs{Ext: bit8, Size: 1001}, Ability{TooBig: true}},
+		{"never seen", []backend.Capabilities{{}}, nil, Needs{Ext: bit8, Size: 1 << 40}, Ability{Now: true, Ever: true}},
+		{"one down was never seen", []backend.Capabilities{plain}, []backend.Capabilities{{}}, Needs{Ext: bit8}, Ability{Ever: true}},
+		{"no limit announced", []backend.Capabilities{known(backend.ExtSize, 0)}, nil, Needs{Size: 1 << 40}, Ability{Now: true, Ever: true}},
+		{"SIZE not offered", []backend.Capabilities{known(0, 0)}, nil, Needs{Size: 1 << 40}, Ability{Now: true, Ever: true}},
+		{"no member", nil, nil, Needs{Ext: bit8}, Ability{Ever: true}},
+		{
+			"two halves are no whole",
+			[]backend.Capabilities{known(bit8, 0), known(backend.ExtChunking, 0)},
+			nil,
+			Needs{Ext: bit8 | backend.ExtChunking},
+			Ability{Missing: bit8 | backend.ExtChunking},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			all := append(append([]backend.Capabilities{}, tt.up...), tt.down...)
+			c := NewCandidates(pool(make([]backend.Spec, len(all)), func(i int, f *backend.HealthFact) {
+				f.Capabilities = all[i]
+				if i >= len(tt.up) {
+					f.Health = backend.HealthDown
+				}
+			}))
+			if got := c.Able(tt.need); got != tt.want {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCacheFollowsTheSnapshot(t *testing.T) {
+	var cache Cache
+	one, two := pool(make([]backend.Spec, 2), nil), pool(make([]backend.Spec, 3), nil)
+	first := cache.Of(one)
+	if cache.Of(one) != first {
+		t.Error("the same snapshot was built twice")
+	}
+	if got := cache.Of(two); len(got.Tiers[0].Members) != 3 {
+		t.Error("a new snapshot was answered with the old candidates")
+	}
+}
+
+func TestNew(t *testing.T) {
+	if _, err := New(RoundRobin); err != nil {
+		t.Error(err)
+	}
+	if _, err := New("sideways"); err == nil {
+		t.Error("an unknown policy was made")
+	}
+}
