@@ -1,0 +1,90 @@
+package discovery
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"weir/internal/backend"
+)
+
+// Merged is one connector of a pool, with the sources that know it.
+type Merged struct {
+	backend.Spec
+	Sources []string // in order of precedence
+}
+
+// Merge joins the sets of one pool, given in order of precedence, by address.
+// Where two sources know the same address the first one's words hold; but a
+// source that says "maintenance" or "critical" is believed wherever it stands,
+// because each knows something that the others may not. A name that another
+// address already has gives way to the address itself. The result is ordered by
+// name.
+func Merge(pool string, sets []Set) []Merged {
+	var merged []Merged
+	at := map[string]int{} // by address
+	for _, set := range sets {
+		for _, spec := range set.Specs {
+			i, ok := at[spec.Address]
+			if !ok {
+				spec.Pool = pool
+				at[spec.Address] = len(merged)
+				merged = append(merged, Merged{Spec: spec, Sources: []string{set.Source}})
+				continue
+			}
+			merged[i].join(spec, set.Source)
+		}
+	}
+	rename(merged)
+	slices.SortFunc(merged, func(a, b Merged) int { return cmp.Compare(a.Name, b.Name) })
+	return merged
+}
+
+func (m *Merged) join(other backend.Spec, source string) {
+	if !slices.Contains(m.Sources, source) {
+		m.Sources = append(m.Sources, source)
+	}
+	m.Maintenance = cmp.Or(m.Maintenance, other.Maintenance)
+	m.Critical = cmp.Or(m.Critical, other.Critical)
+	if !m.Publish.IsValid() {
+		m.Publish = other.Publish
+	}
+}
+
+// rename gives each connector a name of its own: the registry and the
+// operators' flags know them by nothing else.
+func rename(merged []Merged) {
+	taken := map[string]bool{}
+	for i := range merged {
+		m := &merged[i]
+		if m.Name == "" || taken[m.Name] {
+			m.Name = nameOfAddress(m.Address)
+		}
+		// Only names chosen to look like addresses can still collide.
+		for taken[m.Name] {
+			m.Name += "_"
+		}
+		taken[m.Name] = true
+	}
+}
+
+// nameOfAddress makes a name of an address; characters that no name may have
+// become hyphens.
+func nameOfAddress(address string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._:-", r):
+			return r
+		default:
+			return '-'
+		}
+	}, address)
+}
+
+func specsOf(merged []Merged) []backend.Spec {
+	specs := make([]backend.Spec, len(merged))
+	for i := range merged {
+		specs[i] = merged[i].Spec
+	}
+	return specs
+}
