@@ -1,0 +1,127 @@
+package app
+
+import (
+	"github.com/rs/zerolog"
+
+	"weir/balancer"
+	"weir/internal/backend"
+)
+
+// recorder writes what the balancer tells into the log. It keeps nothing of a
+// record beyond the call.
+type recorder struct{ log *logger }
+
+// Transaction writes the line of a transaction that has ended, and one more
+// when nobody knows whether the connector took the message (P9).
+func (r recorder) Transaction(rec *balancer.Record) {
+	e := r.log.info("transaction")
+	if e != nil {
+		r.who(e, rec)
+		r.where(e, rec)
+		r.how(e, rec)
+		e.Send()
+	}
+	if rec.Outcome == balancer.Ambiguous {
+		r.ambiguous(rec)
+	}
+}
+
+// who adds the sender's side of the transaction.
+func (r recorder) who(e *zerolog.Event, rec *balancer.Record) {
+	from, rcpts := rec.From, rec.Rcpts
+	if r.log.mask {
+		from, rcpts = maskAddress(from), maskAddresses(rcpts)
+	}
+	if rcpts == nil {
+		rcpts = []string{}
+	}
+	e.Str("session", rec.Session).Str("id", rec.ID).Str("listener", rec.Listener).
+		Str("client", rec.Client.String()).Str("helo", rec.HELO).Str("tls", rec.TLS).
+		Str("from", from).Strs("rcpts", rcpts)
+	if rec.RcptCount > len(rcpts) { // only so many are recorded
+		e.Int("rcpt_count", rec.RcptCount)
+	}
+}
+
+// where adds the connector's side.
+func (r recorder) where(e *zerolog.Event, rec *balancer.Record) {
+	e.Str("pool", rec.Pool).Str("backend", rec.Backend).
+		Array("tries", tries{rec.Tries, r.text}).Int("replays", rec.Replays)
+	stage := ""
+	if rec.Reached {
+		stage = rec.Stage.String()
+	}
+	e.Str("stage", stage).Str("remote_id", rec.RemoteID)
+}
+
+// how adds the result.
+func (r recorder) how(e *zerolog.Event, rec *balancer.Record) {
+	by := "weir"
+	switch {
+	case rec.Reply.Code == 0:
+		by = ""
+	case rec.ByConnector:
+		by = "connector"
+	}
+	e.Int("code", rec.Reply.Code).Str("reply", r.text(rec.Reply.String())).Str("by", by).
+		Str("message_id", rec.MessageID).Int64("bytes", rec.Bytes).
+		Float64("duration_ms", milliseconds(rec.Duration)).
+		Object("stages_ms", (*stages)(rec)).Str("outcome", string(rec.Outcome))
+	if rec.Suspect {
+		e.Bool("suspect", true)
+	}
+}
+
+func (r recorder) ambiguous(rec *balancer.Record) {
+	r.log.warn("ambiguous").Str("session", rec.Session).Str("id", rec.ID).
+		Str("pool", rec.Pool).Str("backend", rec.Backend).
+		Str("envelope_digest", rec.Digest).Str("message_id", rec.MessageID).
+		Str("why", "the connector did not answer the end of the message: it may or may not have it; the sender was told to try again").
+		Send()
+}
+
+// Session writes the line of a session that ended without a transaction.
+func (r recorder) Session(rec *balancer.SessionRecord) {
+	r.log.info("session").Str("session", rec.Session).Str("listener", rec.Listener).
+		Str("client", rec.Client.String()).Str("helo", rec.HELO).
+		Str("reason", rec.Reason).Float64("duration_ms", milliseconds(rec.Duration)).Send()
+}
+
+func (r recorder) text(s string) string {
+	if r.log.mask {
+		return maskText(s)
+	}
+	return s
+}
+
+// tries marshals the connectors that were left, each with the reason.
+type tries struct {
+	list []balancer.Try
+	text func(string) string
+}
+
+func (t tries) MarshalZerologArray(a *zerolog.Array) {
+	for i := range t.list {
+		a.Object(try{&t.list[i], t.text})
+	}
+}
+
+type try struct {
+	*balancer.Try
+	text func(string) string
+}
+
+func (t try) MarshalZerologObject(e *zerolog.Event) {
+	e.Str("backend", t.Backend).Str("why", t.text(t.Why))
+}
+
+// stages marshals the time spent in each stage that was passed.
+type stages balancer.Record
+
+func (s *stages) MarshalZerologObject(e *zerolog.Event) {
+	for i, d := range s.Stages {
+		if d > 0 {
+			e.Float64(backend.Stage(i).String(), milliseconds(d))
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Run starts weir, serves until ctx is done, and stops it; see the package
+// comment for the order. It returns nil after such a stop, and an error when a
+// part of weir ended by itself, after the same stop of all others. It may be
+// called once.
+func (a *App) Run(ctx context.Context) error {
+	defer a.sockets.close()
+	a.logStart()
+	var running services
+	cause := a.start(ctx, &running)
+	if cause == nil {
+		cause = a.serve(ctx, &running)
+	}
+	began := time.Now()
+	a.drain(cause)
+	err := running.stop() // which holds the cause, too
+	a.log.info("stopped").Float64("took_ms", milliseconds(time.Since(began))).Send()
+	return err
+}
+
+func (a *App) logStart() {
+	a.log.info("starting").Str("version", a.opts.Version).
+		Int("listeners", len(a.cfg.Balancer.Listeners)).Int("pools", len(a.cfg.Pools)).Send()
+	for _, w := range a.opts.Warnings {
+		a.log.warn("config").Str("why", w).Send()
+	}
+}
+
+// start brings up everything that senders do not see, and waits until there is
+// a verdict on each connector, but no longer than startup_wait.
+func (a *App) start(ctx context.Context, running *services) error {
+	running.add(a.spawn(ctx, "log", a.logEvents))
+	if ln := a.sockets.admin; ln != nil {
+		running.add(a.spawn(ctx, "admin", func(ctx context.Context) error { return a.dashboard.Run(ctx, ln) }))
+	}
+	patience, cancel := context.WithTimeout(ctx, a.cfg.StartupWait)
+	defer cancel()
+	running.add(a.spawn(ctx, "discovery", a.discovery.Run))
+	if err := a.await(patience, a.discovery.First()); err != nil {
+		return err
+	}
+	running.add(a.spawn(ctx, "health", a.health.Run))
+	judged := make(chan struct{})
+	go a.awaitVerdicts(patience, judged)
+	return a.await(patience, judged)
+}
+
+// awaitVerdicts closes judged when there is a verdict on each connector, or
+// patience has ended.
+func (a *App) awaitVerdicts(patience context.Context, judged chan<- struct{}) {
+	defer close(judged)
+	_ = a.health.Ready(patience) // its error only says that patience has ended
+}
+
+// await waits for a step of the start. Running out of patience is no error:
+// weir serves with what it knows by then.
+func (a *App) await(patience context.Context, step <-chan struct{}) error {
+	select {
+	case <-step:
+		return nil
+	case <-patience.Done():
+		return nil
+	case err := <-a.failed:
+		return err
+	case <-a.abort:
+		return nil
+	}
+}
+
+// serve lets senders in until it is time to stop.
+func (a *App) serve(ctx context.Context, running *services) error {
+	if ctx.Err() != nil || a.aborted() {
+		return nil // stopped before the start was over
+	}
+	a.registry.SetStarted()
+	running.add(a.spawn(ctx, "pools", a.watchPools))
+	running.add(a.spawn(ctx, "balancer", a.balancer.Run))
+	for _, l := range a.cfg.Balancer.Listeners {
+		name, ln := l.Name, a.sockets.smtp[l.Name]
+		running.add(a.spawn(ctx, "listener "+name, func(ctx context.Context) error {
+			return a.balancer.Serve(ctx, name, ln)
+		}))
+	}
+	a.dashboard.SetReady(true)
+	close(a.ready)
+	a.logReady()
+	select {
+	case err := <-a.failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	case <-a.abort:
+		return nil
+	}
+}
+
+func (a *App) aborted() bool {
+	select {
+	case <-a.abort:
+		return true
+	default:
+		return false
+	}
+}
+
+func (a *App) logReady() {
+	listeners, pools := zerolog.Dict(), zerolog.Dict()
+	for _, l := range a.cfg.Balancer.Listeners {
+		listeners.Str(l.Name, a.ListenerAddr(l.Name).String())
+	}
+	for _, p := range a.registry.Snapshot().Pools {
+		pools.Str(p.Name, fmt.Sprintf("%d of %d connectors eligible", p.Eligible, len(p.Members)))
+	}
+	e := a.log.info("ready").Dict("listeners", listeners).Dict("pools", pools)
+	if addr := a.AdminAddr(); addr != nil {
+		e.Str("admin", addr.String())
+	}
+	e.Send()
+}
+
+// drain lets what runs come to its end, as far as it may take.
+func (a *App) drain(cause error) {
+	a.dashboard.SetReady(false)
+	why, grace := "asked to", a.cfg.ShutdownGrace
+	select {
+	case <-a.ready:
+	default:
+		grace = 0 // nobody has ever been told that weir is here
+	}
+	if cause != nil {
+		why, grace = cause.Error(), 0
+	}
+	a.log.info("stopping").Str("why", why).Send()
+	if grace > 0 {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-a.abort:
+		}
+	}
+	a.sockets.closeSMTP()
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
+	defer cancel()
+	go a.cancelOnAbort(ctx, cancel)
+	if err := a.balancer.Shutdown(ctx); err != nil {
+		a.log.warn("stopping").Str("why", "sessions were still open and have been cut: "+err.Error()).Send()
+	}
+}
+
+func (a *App) cancelOnAbort(ctx context.Context, cancel context.CancelFunc) {
+	select {
+	case <-a.abort:
+		cancel()
+	case <-ctx.Done():
+	}
+}
