@@ -1,0 +1,20 @@
+// Package config turns a YAML file into what each room is told. It owns the
+// names of the file's keys, their defaults and their limits; the rooms get
+// plain structs and need not check them again. It never reads the environment,
+// never dials, binds or resolves, and never changes anything.
+//
+// A file passes through in four steps:
+//
+//  1. the YAML becomes a syntax tree, of which every node knows its line
+//     (yaml.go); anchors, aliases and merge keys are resolved here;
+//  2. tables of keys (schema.go) are laid over the tree: each key has a rule,
+//     which checks the value and stores it in a draft that holds the defaults
+//     (defaults.go) already. A key of the contract whose feature is not built
+//     yet has the rule [later]: refused by name, unless its value says "off";
+//  3. the draft is checked for what no single value shows: names used twice,
+//     a listener's pool that does not exist, addresses that overlap (check.go);
+//  4. the draft becomes a [Config] (build.go).
+//
+// Nothing stops at the first mistake: every [Problem] is kept, with its line,
+// the path of the key, what is wrong and what to write instead.
+package config

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A row of docs/config.md: the key's whole path, and its second column.
+type row struct{ path, value string }
+
+// documented reads the tables of docs/config.md. A heading in backticks is the
+// path below which the keys of its table stand.
+func documented(t *testing.T) (supported, notYet []row) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heading := regexp.MustCompile("^## (?:`(.*)`|.*)$")
+	line := regexp.MustCompile("^\\| `([^`]+)` \\| (.*?) \\|")
+	prefix, into := "", &supported
+	for l := range strings.Lines(string(text)) {
+		if m := heading.FindStringSubmatch(strings.TrimSpace(l)); m != nil {
+			prefix = m[1]
+			if strings.Contains(l, "Not supported yet") {
+				into = &notYet
+			}
+		}
+		if m := line.FindStringSubmatch(l); m != nil {
+			*into = append(*into, row{strings.TrimPrefix(prefix+"."+m[1], "."), m[2]})
+		}
+	}
+	return supported, notYet
+}
+
+// walk lists the paths of all keys in a table that hold values themselves.
+func walk(fields []field, prefix string, later bool) []string {
+	var all []string
+	for _, f := range fields {
+		path := strings.TrimPrefix(prefix+"."+f.key, ".")
+		holds := f.each == "[]" && prefix != "" || len(f.keys) == 0
+		if holds && f.later == later {
+			all = append(all, path)
+		}
+		all = append(all, walk(f.keys, path+f.each, later)...)
+	}
+	return all
+}
+
+func TestDocsNameEveryKey(t *testing.T) {
+	supported, notYet := documented(t)
+	for _, c := range []struct {
+		kind string
+		rows []row
+		keys []string
+	}{
+		{"supported", supported, walk(newDraft().fields(), "", false)},
+		{"not supported yet", notYet, walk(newDraft().fields(), "", true)},
+	} {
+		if len(c.keys) < 20 {
+			t.Errorf("%s: the decoder has %d keys only", c.kind, len(c.keys))
+		}
+		for _, key := range c.keys {
+			if !slices.ContainsFunc(c.rows, func(r row) bool { return r.path == key }) {
+				t.Errorf("%s: docs/config.md does not name %s", c.kind, key)
+			}
+		}
+		for _, r := range c.rows {
+			if !slices.Contains(c.keys, r.path) {
+				t.Errorf("%s: docs/config.md names %s, which the decoder does not have", c.kind, r.path)
+			}
+		}
+	}
+}
+
+// with is a small file that gives one key a value; without a path, the file as
+// it is.
+func with(path, value string) string {
+	listener, backend, pool, top := `address: ":25"`, `address: "10.0.0.11:25"`, "", ""
+	if rest, ok := strings.CutPrefix(path, "listeners[]."); ok {
+		listener = put(listener, rest, value)
+	} else if rest, ok := strings.CutPrefix(path, "pools.NAME.backends[]."); ok {
+		backend = put(backend, rest, value)
+	} else if rest, ok := strings.CutPrefix(path, "pools.NAME."); ok {
+		pool = put(pool, rest, value)
+	} else if path != "" {
+		top = put("", path, value)
+	}
+	if !strings.HasPrefix(pool, "backends:") {
+		pool = strings.TrimPrefix(pool+", backends: [{"+backend+"}]", ", ")
+	}
+	file := "listeners: [{" + listener + "}]\npools: {internet: {" + pool + "}}\n"
+	if top != "" {
+		file += top + "\n"
+	}
+	return file
+}
+
+// put adds a key to the inside of a flow mapping; an equal one is replaced.
+func put(inside, path, value string) string {
+	keys := strings.Split(path, ".")
+	entry := strings.Join(keys, ": {") + ": " + value + strings.Repeat("}", len(keys)-1)
+	if inside == "" || strings.HasPrefix(inside, keys[0]+":") {
+		return entry
+	}
+	return inside + ", " + entry
+}
+
+func TestDocsTellTheDefaults(t *testing.T) {
+	want, _, err := Parse("weir.yaml", []byte(with("", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	supported, notYet := documented(t)
+	checked := 0
+	for _, r := range slices.Concat(supported, notYet) {
+		value, isCode := strings.CutPrefix(r.value, "`")
+		if !isCode || !strings.HasSuffix(value, "`") {
+			continue // "required", "the machine's name" and the like
+		}
+		value = strings.TrimSuffix(value, "`")
+		checked++
+		got, _, err := Parse("weir.yaml", []byte(with(r.path, value)))
+		if err != nil {
+			t.Errorf("%s: %s is refused: %v", r.path, value, err)
+		} else if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %s is not the default", r.path, value)
+		}
+	}
+	if checked < 60 {
+		t.Errorf("only %d defaults were found in docs/config.md", checked)
+	}
+}
+
+// Every key of the contract that is not built yet is refused by its own name.
+func TestKeysNotBuiltYetAreRefusedByName(t *testing.T) {
+	for _, path := range walk(newDraft().fields(), "", true) {
+		_, _, err := Parse("weir.yaml", []byte(with(path, "something")))
+		shown := strings.NewReplacer("[]", "[0]", "NAME", "internet").Replace(path)
+		want := ": " + shown + ": not supported yet"
+		if section, isTLS := strings.CutSuffix(shown, ".tls.mode"); isTLS && section != "admin" {
+			want = ": " + shown + `: "something" is not one of its values; use "off"`
+		} else if section, _, isTLS := strings.Cut(shown, ".tls."); isTLS && section != "admin" {
+			want = ": " + section + ".tls: not supported yet"
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", path, err, want)
+		}
+	}
+}

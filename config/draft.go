@@ -1,0 +1,102 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"weir/balancer"
+	"weir/health"
+	"weir/internal/backend"
+)
+
+// draft is what the file says, laid over the defaults, while it is checked.
+type draft struct {
+	Config            // all but Balancer.Pools and Pools, which build makes of the pools below
+	defaults pool     // pool_defaults over the built-in ones
+	pools    []*pool  // in the file's order
+	paths    []string // of each listener, for problems
+}
+
+// pool is one pool for all rooms together.
+type pool struct {
+	path     string
+	facts    backend.PoolConfig
+	relay    balancer.PoolConfig
+	health   health.Config
+	backends []backend.Spec
+}
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+)
+
+// newDraft holds the defaults of the interface contract, but for those of
+// features that are not built yet.
+func newDraft() *draft {
+	return &draft{
+		Config: Config{
+			Log:             Log{Level: "info", Format: "json"},
+			StartupWait:     10 * time.Second,
+			ShutdownTimeout: 10 * time.Minute,
+			Balancer:        balancer.Config{Cluster: "default", ReplayMemory: 256 * mib},
+			Admin:           Admin{Address: "127.0.0.1:8025", Anonymous: "operate"},
+		},
+		defaults: newPool(),
+	}
+}
+
+func newListener() balancer.ListenerConfig {
+	return balancer.ListenerConfig{
+		Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		Limits: balancer.Limits{Connections: 20000, Recipients: 1000, MessageSize: 50 * mib, Errors: 20},
+		Timeouts: balancer.ListenerTimeouts{
+			Command: 5 * time.Minute, Data: 3 * time.Minute, Greeting: 5 * time.Minute,
+		},
+		MaxHops: 50,
+	}
+}
+
+func newPool() pool {
+	return pool{
+		facts: backend.PoolConfig{Protocol: "smtp", Policy: "round-robin", MinRedundancy: 2},
+		relay: balancer.PoolConfig{
+			ReplayBuffer: 256 * kib,
+			Reuse:        balancer.Reuse{Idle: 5 * time.Second, Messages: 100, Age: 5 * time.Minute, MaxIdle: 16},
+			Timeouts: balancer.Timeouts{
+				backend.StageConnect:  5 * time.Second,
+				backend.StageTLS:      30 * time.Second,
+				backend.StageBanner:   30 * time.Second,
+				backend.StageEHLO:     30 * time.Second,
+				backend.StageMail:     time.Minute,
+				backend.StageRcpt:     time.Minute,
+				backend.StageData:     time.Minute,
+				backend.StageBody:     time.Minute,
+				backend.StageFinalDot: 9*time.Minute + 30*time.Second,
+			},
+			QueueTimeout: 5 * time.Second,
+		},
+		health: health.Config{
+			Probe: health.DepthEnvelope, To: "postmaster",
+			Interval: 5 * time.Second, Timeout: 15 * time.Second, FastInterval: time.Second,
+			Rise: 2, Fall: 3, Jitter: 0.2,
+		},
+	}
+}
+
+// build takes the checked draft apart into what each room is told.
+func (w *draft) build() *Config {
+	cfg := w.Config
+	for _, p := range w.pools {
+		p.relay.Name, p.health.Pool = p.facts.Name, p.facts.Name
+		p.relay.Policy = p.facts.Policy
+		static := make([]backend.Spec, len(p.backends)) // pools may share the list of pool_defaults
+		for i, spec := range p.backends {
+			spec.Pool = p.facts.Name
+			static[i] = spec
+		}
+		cfg.Balancer.Pools = append(cfg.Balancer.Pools, p.relay)
+		cfg.Pools = append(cfg.Pools, Pool{PoolConfig: p.facts, Health: p.health, Static: static})
+	}
+	return &cfg
+}

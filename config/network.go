@@ -1,0 +1,137 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// listenAddress accepts where to listen: an IP address, "localhost" or nothing
+// (every address of the machine), and a port; port 0 is any free one.
+func listenAddress(s string) (string, *fault) {
+	host, port, bad := splitAddress(s, "")
+	switch {
+	case bad != nil:
+		return "", bad
+	case host == "", host == "localhost":
+		return net.JoinHostPort(host, strconv.Itoa(port)), nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return "", faultf("write an IP address of this machine, or only the port, such as \":"+strconv.Itoa(port)+"\"", "%q is not an IP address", host)
+	}
+	return net.JoinHostPort(ip.Unmap().String(), strconv.Itoa(port)), nil
+}
+
+// adminAddress is [listenAddress] on loopback only, and nothing at all for no
+// admin server: without tokens, whoever reaches it may operate it.
+func adminAddress(s string) (string, *fault) {
+	if s == "" {
+		return "", nil
+	}
+	address, bad := listenAddress(s)
+	if bad != nil {
+		return "", bad
+	}
+	if ip, _ := addressKey(address); !ip.IsLoopback() {
+		return "", faultf("listen on loopback, such as 127.0.0.1:8025", "others than this machine could reach it, and tokens are not supported yet")
+	}
+	return address, nil
+}
+
+// backendAddress accepts the address of a connector.
+func backendAddress(s string) (string, *fault) {
+	host, port, bad := splitAddress(s, "10.0.0.11")
+	if bad != nil {
+		return "", bad
+	}
+	ip, err := netip.ParseAddr(host)
+	example := net.JoinHostPort("10.0.0.11", strconv.Itoa(port))
+	switch {
+	case host == "":
+		return "", faultf("for example "+quoted(example), "%q names no host", s)
+	case err != nil && strings.Trim(host, ".0123456789") == "", strings.Contains(host, ":") && err != nil:
+		return "", faultf("for example "+quoted(example), "%q is not an IP address", host)
+	case err != nil && host == "localhost":
+		return "", faultf("write \"127.0.0.1:"+strconv.Itoa(port)+"\"", "host names are not supported yet")
+	case err != nil:
+		return "", faultf("write the IP address of "+host+", such as "+quoted(example), "host names are not supported yet")
+	case ip.IsUnspecified():
+		return "", faultf("for example "+quoted(example), "%q is no address that one machine has", host)
+	case port == 0:
+		return "", faultf("for example "+quoted(net.JoinHostPort(host, "25")), "port 0 is not from 1 to 65535")
+	}
+	return net.JoinHostPort(ip.Unmap().String(), strconv.Itoa(port)), nil
+}
+
+// splitAddress takes host:port apart. The port is 0 to 65535, the host
+// unchecked. Example is the host to show where s has none.
+func splitAddress(s, example string) (host string, port int, bad *fault) {
+	if digits(s) {
+		return "", 0, faultf("for example "+quoted(example+":"+s), "%q is not host:port", s)
+	}
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return "", 0, faultf("write "+quoted(net.JoinHostPort(ip.String(), "25")), "%q has no port", s)
+	}
+	host, service, err := net.SplitHostPort(s)
+	switch {
+	case s == "":
+		return "", 0, faultf("for example "+quoted(example+":25"), "is empty")
+	case err != nil && strings.Contains(err.Error(), "missing port"):
+		return "", 0, faultf("for example "+quoted(strings.TrimSuffix(s, ":")+":25"), "%q has no port", s)
+	case err != nil:
+		return "", 0, faultf("for example "+quoted(example+":25"), "%q is not host:port", s)
+	}
+	port, err = strconv.Atoi(service)
+	if err != nil || !digits(service) || port > 65535 {
+		return "", 0, faultf("for example "+quoted(net.JoinHostPort(host, "25")), "port %q is not a number from 1 to 65535", service)
+	}
+	return host, port, nil
+}
+
+// network accepts a network in CIDR form, or a single address.
+func network(s string) (netip.Prefix, *fault) {
+	const remedy = "for example 192.0.2.0/24 or 2001:db8::/32"
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		ip = ip.Unmap()
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, faultf(remedy, "%q is not a network", s)
+	}
+	if masked := p.Masked(); masked != p {
+		return netip.Prefix{}, faultf("write "+masked.String(), "%q has bits set behind its first %d", s, p.Bits())
+	}
+	return p, nil
+}
+
+// addressKey takes a checked address apart for comparison. The unspecified
+// address stands for all of the machine's; an empty address has neither part.
+func addressKey(address string) (netip.Addr, string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.Addr{}, ""
+	}
+	switch host {
+	case "":
+		return netip.IPv6Unspecified(), port
+	case "localhost":
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), port
+	}
+	ip, _ := netip.ParseAddr(host)
+	return ip, port
+}
+
+// overlap reports whether two checked addresses cannot both be listened on.
+// Port 0 is another one each time. An unspecified address is taken for both
+// IPv4 and IPv6, as net.Listen does.
+func overlap(a, b string) bool {
+	ipA, portA := addressKey(a)
+	ipB, portB := addressKey(b)
+	if portA != portB || portA == "" || portA == "0" {
+		return false
+	}
+	return ipA == ipB || ipA.IsUnspecified() || ipB.IsUnspecified()
+}

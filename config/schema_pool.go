@@ -1,0 +1,73 @@
+package config
+
+import (
+	"weir/health"
+	"weir/internal/backend"
+)
+
+// fields is the table of a pool, and of pool_defaults.
+func (p *pool) fields() []field {
+	return []field{
+		{"protocol", word(&p.facts.Protocol, []string{"smtp"}, "lmtp")},
+		{"policy", word(&p.facts.Policy, []string{"round-robin"}, "least-connections", "least-load", "maglev", "random")},
+		{"affinity", only("none", "client", "network", "sender")},
+		{"affinity_ttl", later()},
+		{"hash", later()},
+		{"min_redundancy", scalar(&p.facts.MinRedundancy, atLeast(0))},
+		{"tls", tlsOff([]string{"opportunistic", "required", "implicit"}, "verify", "server_name", "ca")},
+		{"client_identity", only("none", "proxy-v1", "proxy-v2", "xclient", "xforward")},
+		{"relay", later("false")},
+		{"replay_buffer", scalar(&p.relay.ReplayBuffer, sizeOrZero)},
+		{"reuse", section(
+			field{"idle", scalar(&p.relay.Reuse.Idle, duration)},
+			field{"messages", scalar(&p.relay.Reuse.Messages, atLeast(1))},
+			field{"bytes", scalar(&p.relay.Reuse.Bytes, sizeOrZero)},
+			field{"age", scalar(&p.relay.Reuse.Age, duration)},
+			field{"max_idle", scalar(&p.relay.Reuse.MaxIdle, atLeast(1))},
+		)},
+		{"timeouts", section(p.timeoutFields()...)},
+		{"max_connections", scalar(&p.facts.MaxConnections, atLeast(0))},
+		{"queue_timeout", scalar(&p.relay.QueueTimeout, duration)},
+		{"backends", backends(&p.backends)},
+		{"consul", later()},
+		{"dns", later()},
+		{"file", later("")},
+		{"health", section(healthFields(&p.health)...)},
+		{"breaker", later()},
+		{"ejection", section(
+			field{"max_percent", later()},
+			field{"panic_percent", later("0")},
+			field{"outlier_ratio", later()},
+		)},
+		{"slow_start", later("0s", "0")},
+	}
+}
+
+// timeoutFields has one key a stage, under the stage's own name.
+func (p *pool) timeoutFields() []field {
+	var all []field
+	for stage := range backend.Stages {
+		all = append(all, field{stage.String(), scalar(&p.relay.Timeouts[stage], duration)})
+	}
+	return all
+}
+
+func healthFields(h *health.Config) []field {
+	return []field{
+		{"probe", oneOf(&h.Probe, []choice[health.Depth]{
+			{"tcp", health.DepthTCP}, {"banner", health.DepthBanner}, {"ehlo", health.DepthEHLO}, {"envelope", health.DepthEnvelope},
+		}, "starttls", "message")},
+		{"probe_from", scalar(&h.From, mailbox(true))},
+		{"probe_to", scalar(&h.To, mailbox(false))},
+		{"interval", scalar(&h.Interval, duration)},
+		{"timeout", scalar(&h.Timeout, duration)},
+		{"fast_interval", scalar(&h.FastInterval, duration)},
+		{"rise", scalar(&h.Rise, atLeast(1))},
+		{"fall", scalar(&h.Fall, atLeast(1))},
+		{"jitter", scalar(&h.Jitter, share)},
+		{"expect", section(
+			field{"capabilities", later("[]")},
+			field{"certificate_days", later("0")},
+		)},
+	}
+}

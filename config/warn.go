@@ -1,0 +1,85 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"weir/internal/backend"
+)
+
+// bounds is how long a sender waits at each stage, whatever the file says: the
+// totals of protocol rule P15, which stay inside RFC 5321 section 4.5.3.2.
+func bounds() [backend.Stages]time.Duration {
+	const rcpt = 4*time.Minute + 30*time.Second
+	return [backend.Stages]time.Duration{
+		backend.StageConnect:  rcpt,
+		backend.StageTLS:      rcpt,
+		backend.StageBanner:   rcpt,
+		backend.StageEHLO:     rcpt,
+		backend.StageMail:     rcpt,
+		backend.StageRcpt:     rcpt,
+		backend.StageData:     time.Minute + 50*time.Second,
+		backend.StageBody:     2*time.Minute + 30*time.Second,
+		backend.StageFinalDot: 9*time.Minute + 30*time.Second,
+	}
+}
+
+// warn finds what is allowed, and yet hardly meant.
+func (d *decoder) warn(w *draft) {
+	for _, p := range w.pools {
+		d.warnTimeouts(p)
+		if n, want := len(p.backends), p.facts.MinRedundancy; n < want {
+			d.caution(d.inPool(p, "min_redundancy"), p.path+".min_redundancy", faultf("add backends, or write min_redundancy: 0",
+				"%d is more than the number of backends, %d: the pool is never redundant", want, n))
+		}
+	}
+	d.warnShutdown(w)
+}
+
+// warnShutdown looks for a connector that may still be thinking of a message
+// when the process ends.
+func (d *decoder) warnShutdown(w *draft) {
+	longest := slices.MaxFunc(w.pools, func(a, b *pool) int { return cmp.Compare(finalDot(a), finalDot(b)) })
+	if final := finalDot(longest); w.ShutdownTimeout < final {
+		d.caution(d.where("shutdown_timeout", longest.path+".timeouts.final_dot", "pool_defaults.timeouts.final_dot"), "shutdown_timeout",
+			faultf("make it "+short(final)+" or more", "%s is less than the longest final_dot, %s of %s: a message may be cut while its answer is awaited",
+				short(w.ShutdownTimeout), short(final), longest.path))
+	}
+}
+
+func finalDot(p *pool) time.Duration {
+	return min(p.relay.Timeouts[backend.StageFinalDot], bounds()[backend.StageFinalDot])
+}
+
+func (d *decoder) warnTimeouts(p *pool) {
+	for stage, bound := range bounds() {
+		key := "timeouts." + backend.Stage(stage).String()
+		if got := p.relay.Timeouts[stage]; got > bound {
+			d.caution(d.inPool(p, key), p.path+"."+key,
+				faultf("make it "+short(bound)+" or less", "%s has no effect: senders give up, so weir answers after %s at this stage (RFC 5321 section 4.5.3.2)", short(got), short(bound)))
+		}
+	}
+}
+
+// inPool is where a pool's value comes from: the pool itself or pool_defaults.
+func (d *decoder) inPool(p *pool, key string) position {
+	return d.where(p.path+"."+key, "pool_defaults."+key, p.path)
+}
+
+func (d *decoder) caution(at position, path string, bad *fault) {
+	d.warnings = append(d.warnings, Problem{
+		File: d.file, Line: at.line, Column: at.column, Path: path, What: bad.what, Remedy: bad.remedy,
+	})
+}
+
+// short is a duration as people write it: 10m, not 10m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	for _, tail := range []string{"m0s", "h0m"} {
+		if len(s) > len(tail) && s[len(s)-len(tail):] == tail {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
