@@ -150,6 +150,9 @@ func (s *Server) Serve(ctx context.Context, name string, ln net.Listener) error 
 	f.mu.Lock()
 	f.ln = ln
 	f.mu.Unlock()
+	if s.draining.Load() {
+		_ = ln.Close() // Shutdown may have come before there was one to close
+	}
 	for pause := time.Duration(0); ; {
 		nc, err := ln.Accept()
 		switch {
@@ -198,6 +201,7 @@ func (s *Server) forget(sess *session) {
 // transaction boundary, where its sender is told 421. When ctx ends first, what
 // is left is cut off, and its error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
 	for _, f := range s.fronts {
 		f.mu.Lock()
 		if f.ln != nil {
@@ -205,7 +209,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 		f.mu.Unlock()
 	}
-	s.draining.Store(true)
 	s.eachSession((*session).wake)
 	for _, p := range s.pools {
 		p.tidy(time.Now())
