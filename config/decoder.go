@@ -29,6 +29,7 @@ type value struct {
 	node ast.Node // anchors and aliases resolved; nil or a NullNode: no value
 	path string
 	at   position
+	key  position // of its key in a mapping; zero for others
 }
 
 func (v value) null() bool {
@@ -100,7 +101,7 @@ func (d *decoder) section(v value, fields []field) bool {
 			continue
 		}
 		below := d.value(found[i].node, join(v.path, f.key))
-		d.seen[below.path] = below.at
+		d.seen[below.path], below.key = below.at, found[i].at
 		f.read(d, below)
 	}
 	return true

@@ -96,7 +96,7 @@ func later(off ...string) rule {
 		if v.null() || slices.Contains(off, brief(v)) {
 			return
 		}
-		d.report(v.at, v.path, notYet(off...))
+		d.report(v.key, v.path, notYet(off...))
 	}}
 }
 
