@@ -1,0 +1,61 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+)
+
+// poolName is the pool of basicConfig.
+const poolName = "internet"
+
+// opts says what basicConfig's file should differ in. The fields of text hold whole YAML lines without indentation,
+// added at that level.
+type opts struct {
+	backends []string // addresses; the connectors are named c0, c1 …
+	timeouts string   // a flow map, such as "{mail: 1s}"; empty: short ones, so that a broken test ends
+	health   string   // a flow map; empty: envelope probes, several a second
+	top      []string
+	listener []string
+	pool     []string
+}
+
+const (
+	defaultTimeouts = "{connect: 2s, banner: 10s, ehlo: 10s, mail: 10s, rcpt: 10s, data: 10s, body: 20s, final_dot: 60s}"
+	defaultHealth   = "{probe: envelope, interval: 500ms, fast_interval: 200ms, timeout: 5s, rise: 2, fall: 2}"
+)
+
+// backendName is the name of connector i in basicConfig's file.
+func backendName(i int) string { return fmt.Sprintf("c%d", i) }
+
+// basicConfig is the config of one listener and one pool of N connectors, TLS off on both sides. @SMTP@ and @ADMIN@
+// are filled in by startWeir.
+func basicConfig(o opts) string {
+	var b strings.Builder
+	b.WriteString("hostname: weir.test.example\nshutdown_timeout: 20s\n")
+	addLines(&b, "", o.top)
+	b.WriteString("admin:\n  address: \"@ADMIN@\"\nlisteners:\n  - name: inbound\n    address: \"@SMTP@\"\n    mode: smtp\n")
+	fmt.Fprintf(&b, "    pool: %s\n    tls: {mode: off}\n", poolName)
+	addLines(&b, "    ", o.listener)
+	fmt.Fprintf(&b, "pools:\n  %s:\n    policy: round-robin\n    tls: {mode: off}\n", poolName)
+	fmt.Fprintf(&b, "    timeouts: %s\n", or(o.timeouts, defaultTimeouts))
+	fmt.Fprintf(&b, "    health: %s\n", or(o.health, defaultHealth))
+	addLines(&b, "    ", o.pool)
+	b.WriteString("    backends:\n")
+	for i, addr := range o.backends {
+		fmt.Fprintf(&b, "      - {address: \"%s\", name: %s}\n", addr, backendName(i))
+	}
+	return b.String()
+}
+
+func addLines(b *strings.Builder, indent string, lines []string) {
+	for _, l := range lines {
+		b.WriteString(indent + l + "\n")
+	}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,15 @@
+// Package integration drives the built weir binary from outside: real senders in front of it, real Postfix
+// instances (or scripted connectors) behind it, everything on loopback.
+//
+// It owns no production code and imports none of weir's rooms: what it knows is what a user can see, that is the
+// config file, SMTP on both sides, the admin HTTP interface, the log and the exit code. A message passes through it
+// as follows: a message is made with its own id and a digest of its body in the header, a sender hands it to weir,
+// the acknowledgement is written down, and at the end every acknowledged message is looked up in the Maildirs.
+//
+// Environment:
+//
+//	WEIR_BIN=PATH     test this binary instead of building ./cmd/weir
+//	WEIR_RACE=1       build with the race detector
+//	WEIR_REQUIRE=1    (or CI=true) a missing server is a failure, not a skip
+//	WEIR_DIRECT=1     leave weir out where a test allows it: proves senders and Postfix, when a failure is in doubt
+package integration
