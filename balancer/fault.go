@@ -64,7 +64,7 @@ func (t *transaction) giveUp() {
 	switch {
 	case t.rec.Suspect:
 		t.decide(451, enhanced(4, 4, 2), "Message failed alike on two connectors")
-	case t.content != nil:
+	case t.content != nil && (t.content.moves > 0 || t.content.ended):
 		t.decide(451, enhanced(4, 4, 2), "Connection to the connector was lost, try again later")
 	case f.kind == faultNoPlace:
 		t.decide(451, enhanced(4, 3, 2), "No connector is available, try again later")
