@@ -25,27 +25,40 @@ type Dialer struct {
 }
 
 // Dial connects, reads the banner and says EHLO, each within its stage's
-// timeout and all of it before deadline. The error is an *[Error].
+// timeout and all of it before deadline and before ctx ends; what becomes of ctx
+// later is nothing to the connection. The error is an *[Error].
 func (d *Dialer) Dial(ctx context.Context, address string, deadline time.Time) (*Conn, error) {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
+	inTime, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	start := time.Now()
-	c, err := d.Connect(ctx, address)
+	c, err := d.Connect(inTime, address)
 	if err != nil {
 		return nil, err
 	}
 	start = d.took(backend.StageConnect, start)
-	if err := c.Greet(d.until(backend.StageBanner, start, deadline)); err != nil {
+	goesOn := context.AfterFunc(ctx, c.Abort)
+	stage, err := d.welcome(c, start, deadline)
+	if !goesOn() {
+		err = &Error{Stage: stage, Err: context.Cause(ctx)}
+	}
+	if err != nil {
 		c.Close()
 		return nil, err
+	}
+	return c, nil
+}
+
+// welcome reads the banner and says EHLO. It returns the stage that it reached.
+func (d *Dialer) welcome(c *Conn, start, deadline time.Time) (backend.Stage, error) {
+	if err := c.Greet(d.until(backend.StageBanner, start, deadline)); err != nil {
+		return backend.StageBanner, err
 	}
 	start = d.took(backend.StageBanner, start)
 	if err := c.Hello(d.Hostname, d.until(backend.StageEHLO, start, deadline)); err != nil {
-		c.Close()
-		return nil, err
+		return backend.StageEHLO, err
 	}
 	d.took(backend.StageEHLO, start)
-	return c, nil
+	return backend.StageEHLO, nil
 }
 
 // Connect opens the TCP connection within the connect timeout and does nothing

@@ -111,14 +111,7 @@ func (c *Conn) writeWatching(p []byte, progress time.Duration) (n int, early boo
 // watch waits until the connection is readable, and then ends a write that waits.
 func (c *Conn) watch(spoke *atomic.Bool, done chan<- struct{}) {
 	defer close(done)
-	first := true
-	err := c.raw.Read(func(fd uintptr) bool {
-		if first {
-			first = false
-			return smtp.Peek(fd) != smtp.Quiet
-		}
-		return true
-	})
+	err := c.raw.Read(func(fd uintptr) bool { return smtp.Peek(fd) != smtp.Quiet })
 	if err == nil {
 		spoke.Store(true)
 		_ = c.nc.SetWriteDeadline(time.Unix(1, 0))

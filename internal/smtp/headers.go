@@ -64,6 +64,7 @@ func (h *Headers) keep(p []byte) {
 }
 
 func (h *Headers) look(line []byte) {
+	line = line[:min(len(line), maxHeaderLine)]
 	if len(line) == 0 {
 		h.done = true
 		return

@@ -50,20 +50,10 @@ func (z *Normalizer) End() []byte {
 func cleanLines(src []byte) int {
 	i := 0
 	for i < len(src) {
-		j := bytes.IndexByte(src[i:], '\n')
-		if j < 0 {
-			if k := bytes.IndexByte(src[i:], '\r'); k >= 0 {
-				return i + k
-			}
-			return len(src)
+		n, whole := cleanLine(src[i:])
+		if i += n; !whole {
+			return i
 		}
-		switch k := bytes.IndexByte(src[i:i+j], '\r'); {
-		case k < 0:
-			return i + j
-		case k != j-1:
-			return i + k
-		}
-		i += j + 1
 	}
 	return i
 }
@@ -74,9 +64,14 @@ func cleanLines(src []byte) int {
 // The zero value is at the start of a message.
 type Stuffer struct {
 	inLine bool
-	nuls   int
-	leave  bool
+	nuls   int  // NULs held back at the start of a line
+	leave  bool // … which are being handed on
+	many   bool // this line starts with more NULs than are held back
 }
+
+// maxNULs bounds how many NULs are held back, and so what [Stuffer.Next] returns
+// without consuming anything. No legal line is longer.
+const maxNULs = 1000
 
 // Next consumes n octets of src, which must not be empty, and returns what goes
 // on. It is called until src is used up; n may be 0.
@@ -84,33 +79,44 @@ func (s *Stuffer) Next(src []byte) (out []byte, n int) {
 	if s.leave {
 		k := min(s.nuls, len(someNULs))
 		if s.nuls -= k; s.nuls == 0 {
-			s.leave, s.inLine = false, true
+			s.leave, s.inLine = false, !s.many
 		}
 		return someNULs[:k], 0
 	}
-	if !s.inLine {
-		switch {
-		case src[0] == 0:
-			s.nuls++
-			return noContent, 1
-		case s.nuls > 0:
-			s.leave = true
-			if src[0] == '.' {
-				return dot, 0
-			}
-			return noContent, 0
-		case src[0] == '.':
-			s.inLine = true
-			return stuffed, 1
-		}
+	if !s.inLine && (src[0] == 0 || src[0] == '.' || s.nuls > 0) {
+		return s.begin(src)
 	}
 	n = s.run(src)
 	return src[:n], n
 }
 
+// begin handles dots and NULs at the start of a line. NULs are held back until
+// it is known whether a dot follows, as in [Scanner]. Behind more of them than
+// are held a dot is doubled where it stands: that a line which no server takes
+// gets one dot more is better than that it ends the message.
+func (s *Stuffer) begin(src []byte) (out []byte, n int) {
+	switch b := src[0]; {
+	case b == 0 && s.many:
+		return src[:1], 1
+	case b == 0 && s.nuls < maxNULs:
+		s.nuls++
+		return noContent, 1
+	case s.nuls > 0:
+		s.leave, s.many = true, b == 0
+		if b == '.' {
+			return dot, 0
+		}
+		return noContent, 0
+	default:
+		s.inLine, s.many = true, false
+		return stuffed, 1
+	}
+}
+
 // run returns the length of the prefix that needs no stuffing. It consumes at
 // least one octet.
 func (s *Stuffer) run(src []byte) int {
+	s.many = false
 	i := 0
 	for i < len(src) {
 		if !s.inLine && (src[i] == '.' || src[i] == 0) {
@@ -130,9 +136,9 @@ func (s *Stuffer) run(src []byte) int {
 // End returns what the content still needs before the terminating dot: NULs
 // held back, and CRLF when its last line has none (P22).
 func (s *Stuffer) End() []byte {
-	if s.inLine || s.nuls > 0 {
-		out := append(make([]byte, s.nuls, s.nuls+2), crlf...)
-		s.inLine, s.nuls = false, 0
+	if s.inLine || s.many || s.nuls > 0 {
+		out := append(make([]byte, s.nuls, s.nuls+len(crlf)), crlf...)
+		*s = Stuffer{}
 		return out
 	}
 	return noContent

@@ -60,6 +60,9 @@ func closingBracket(s []byte) int {
 // unless the name is local, such as <postmaster>. It is strict about what could
 // be misread by a connector, and leaves the rest to the connector.
 func validMailbox(m []byte) bool {
+	if bytes.ContainsFunc(m, isControl) {
+		return false // a tab in a quoted string, too (P38)
+	}
 	local, domain, ok := cutMailbox(m)
 	if !ok || len(local) == 0 {
 		return false
@@ -115,6 +118,8 @@ func validDomain(d []byte) bool {
 	}
 	return d[0] != '.' && !bytes.Contains(d, []byte(".."))
 }
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func isASCII(s []byte) bool {
 	for _, b := range s {

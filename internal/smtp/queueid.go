@@ -12,7 +12,7 @@ func QueueID(text string) string {
 	if _, after, ok := strings.Cut(text, "queued as "); ok {
 		return firstWord(after)
 	}
-	if _, after, ok := strings.Cut(text, "id="); ok && !strings.HasPrefix(text, "<") {
+	if _, after, ok := strings.Cut(" "+text, " id="); ok {
 		return firstWord(after)
 	}
 	if before, _, ok := strings.Cut(text, " Message accepted for delivery"); ok {

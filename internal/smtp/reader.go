@@ -245,8 +245,8 @@ func (r *Reader) skipLine() error {
 				last = buf[i-1]
 			}
 			r.Discard(i + 1)
-			if last == '\r' {
-				return ErrLineTooLong
+			if last == '\r' || len(r.Buffered()) == 0 {
+				return ErrLineTooLong // a bare LF with nothing behind it ends a command, too
 			}
 			last = '\n'
 			continue

@@ -114,19 +114,20 @@ func (r *Reply) Append(dst []byte, enhanced bool) []byte {
 // separator. Controls are dropped; an enhanced code of the reply's class is
 // taken off, the first one is kept.
 func (r *Reply) addLine(text []byte, first bool) {
-	if code, rest, ok := cutEnhanced(text); ok && int(code.Class) == r.Class() {
-		if first {
-			r.Enhanced = code
-		}
-		text = rest
-	}
 	if !first {
 		r.text = append(r.text, '\n')
 	}
+	start := len(r.text)
 	for _, b := range text {
 		if b >= ' ' && b != 0x7f {
 			r.text = append(r.text, b)
 		}
+	}
+	if code, rest, ok := cutEnhanced(r.text[start:]); ok && int(code.Class) == r.Class() {
+		if r.Enhanced == (EnhancedCode{}) {
+			r.Enhanced = code
+		}
+		r.text = append(r.text[:start], rest...)
 	}
 }
 

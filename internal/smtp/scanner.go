@@ -63,35 +63,41 @@ func (s *Scanner) clean(src []byte) int {
 				return i
 			}
 		}
-		j := bytes.IndexByte(src[i:], '\n')
-		if j < 0 {
-			return s.cleanTail(src, i)
-		}
-		if k := bytes.IndexByte(src[i:i+j], '\r'); k != j-1 || j == 0 {
-			if k < 0 {
-				k = j
-			}
-			if i+k > i {
+		n, whole := cleanLine(src[i:])
+		i += n
+		if !whole {
+			if n > 0 {
 				s.state = inLine
 			}
-			return i + k
+			return i
 		}
-		i += j + 1
 		s.state = atStart
 	}
 	return i
 }
 
-// cleanTail is clean for the last, unfinished line.
-func (s *Scanner) cleanTail(src []byte, i int) int {
-	n := len(src)
-	if k := bytes.IndexByte(src[i:], '\r'); k >= 0 {
-		n = i + k
+// maxLook is how far a line's end is looked for at a time: further than any
+// legal line is long (RFC 5321 section 4.5.3.1.6), and yet bounded, or content
+// full of bare CRs would be searched to its end for each of them.
+const maxLook = 1024
+
+// cleanLine returns the length of the longest prefix of src, up to its first
+// line end, in which CR and LF stand only together. Whole is whether it ends
+// with CRLF.
+func cleanLine(src []byte) (n int, whole bool) {
+	src = src[:min(len(src), maxLook)]
+	j := bytes.IndexByte(src, '\n')
+	if j >= 0 {
+		src = src[:j]
 	}
-	if n > i {
-		s.state = inLine
+	switch k := bytes.IndexByte(src, '\r'); {
+	case k < 0:
+		return len(src), false
+	case k == j-1:
+		return j + 1, true
+	default:
+		return k, false
 	}
-	return n
 }
 
 // step takes in one octet where the state needs a closer look.
@@ -108,14 +114,14 @@ func (s *Scanner) step(b byte) (out []byte, n int, end bool) {
 			s.state = atStart
 			return crlf, 1, false
 		}
-		return s.bareCR(b)
+		return s.bareCR()
 	case afterDot:
 		return s.stepDot(b)
 	default: // afterDotC
 		if b == '\n' {
 			return noContent, 1, true
 		}
-		return s.bareCR(b)
+		return s.bareCR()
 	}
 }
 
@@ -193,12 +199,8 @@ func (s *Scanner) bareLF() (out []byte, n int, end bool) {
 	return crlf, 1, false
 }
 
-// bareCR replaces a CR that no LF follows, and leaves b to be looked at again.
-func (s *Scanner) bareCR(b byte) (out []byte, n int, end bool) {
+// bareCR replaces a CR that no LF follows. What follows is looked at again.
+func (s *Scanner) bareCR() (out []byte, n int, end bool) {
 	s.bare, s.state = true, inLine
-	if b == '\r' {
-		s.state = afterCR
-		return space, 1, false
-	}
 	return space, 0, false
 }
