@@ -24,6 +24,14 @@ type attempt struct {
 	body      backend.Ticket
 }
 
+// endBody returns the ticket of the body, if that was begun: ending it is then
+// the caller's.
+func (a *attempt) endBody() backend.Ticket {
+	ticket := a.body
+	a.body = backend.Ticket{}
+	return ticket
+}
+
 // move gets the next candidate that can be talked to. It returns false when
 // there is none, with the reason in lastFault.
 func (t *transaction) move(limit time.Time) bool {
@@ -44,8 +52,8 @@ func (t *transaction) move(limit time.Time) bool {
 // pick takes a place at the next candidate. When all are at their limit it
 // waits in the pool's queue.
 func (t *transaction) pick(limit time.Time) *backend.Backend {
-	if len(t.asked) >= maxCandidates {
-		return nil
+	if len(t.asked) >= maxCandidates || !time.Now().Before(limit) {
+		return nil // who is asked without time to answer would be blamed for it
 	}
 	b, busy := t.tryPick()
 	if b != nil {
@@ -122,6 +130,9 @@ func (t *transaction) attach(u *upstream) {
 	t.at = &t.spare
 	t.rec.Backend = u.backend.ID().Name
 	t.s.upstream.Store(u.Conn)
+	if t.s.srv.base.Err() != nil {
+		u.Abort() // the session may have been cut off before it had this connection
+	}
 }
 
 // dial attaches a new connection. A failure is told and recorded.
@@ -192,6 +203,10 @@ func (t *transaction) noteTry(b *backend.Backend, f *fault) {
 // drop closes the attempt's connection and gives its place back.
 func (t *transaction) drop() {
 	u := t.at.upstream
+	if body := t.at.endBody(); body.Backend != nil {
+		// The sender left, or weir takes the content back: nobody's fault.
+		t.tell(body, backend.Outcome{Verdict: backend.Neutral, At: time.Now(), Why: "content was not ended"})
+	}
 	t.detach()
 	u.discard()
 	t.pool.release(u.backend)
@@ -218,7 +233,10 @@ func (t *transaction) took(b *backend.Backend, stage backend.Stage, d time.Durat
 // able checks that the pool can serve what the sender asked for (P31), and fixes
 // the answer when it cannot.
 func (t *transaction) able() bool {
-	needs := policies.Needs{Size: t.mail.Size}
+	var needs policies.Needs
+	if t.mail.Size > 0 {
+		needs.Size = t.mail.Size + edgeRoom // as MAIL will declare it
+	}
 	if t.mail.Body == smtp.Body8BitMIME {
 		needs.Ext |= backend.Ext8BitMIME
 	}

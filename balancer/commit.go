@@ -17,9 +17,10 @@ import (
 func (c *content) finish() {
 	t := c.t
 	c.ended, c.endedAt = true, time.Now()
+	c.until = c.endedAt.Add(lastCommit)
 	t.rec.MessageID, t.rec.Bytes = c.head.MessageID, c.size
 	for !c.decided() {
-		if !time.Now().Before(c.endedAt.Add(lastCommit)) {
+		if !time.Now().Before(c.until) {
 			t.drop()
 			t.giveUp() // the sender's patience could end before the answer (P15)
 			break
@@ -31,11 +32,7 @@ func (c *content) finish() {
 		}
 		c.recover(&f)
 	}
-	outcome := outcomeOf(&t.verdict)
-	if t.maybeTaken {
-		outcome = Ambiguous
-	}
-	t.endWithVerdict(outcome)
+	t.endWithVerdict(outcomeOf(&t.verdict))
 }
 
 // answer waits for the answer to the terminator.
@@ -43,8 +40,9 @@ func (c *content) answer() {
 	t, a := c.t, c.t.at
 	obs := t.s.srv.deps.Observer
 	now := time.Now()
-	t.took(a.backend, backend.StageBody, now.Sub(a.body.Began))
-	obs.End(a.body, backend.Outcome{Verdict: backend.Success, At: now})
+	body := a.endBody()
+	t.took(a.backend, backend.StageBody, now.Sub(body.Began))
+	obs.End(body, backend.Outcome{Verdict: backend.Success, At: now})
 	t.settleFailure()
 	ticket, f := t.await(backend.StageFinalDot, c.endedAt.Add(totalFinalDot), nil)
 	switch {

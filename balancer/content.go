@@ -26,6 +26,7 @@ type content struct {
 
 	ended   bool // the sender's end of data was read
 	endedAt time.Time
+	until   time.Time // when what is being sent must have gone out, by whichever connector (P15)
 }
 
 // openContent starts the content of a transaction.

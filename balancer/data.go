@@ -15,7 +15,7 @@ func (s *session) onData(arg []byte) {
 		s.complain(501, enhanced(5, 5, 4), "DATA takes no argument")
 		return
 	case t == nil:
-		s.complain(503, enhanced(5, 5, 1), "MAIL first")
+		s.outOfTurn("MAIL first")
 		return
 	case t.content != nil:
 		s.complain(503, enhanced(5, 5, 1), "The message comes by BDAT already") // P21

@@ -22,6 +22,7 @@ func (c *content) push() {
 	if c.decided() {
 		return
 	}
+	c.until = time.Now().Add(totalBody)
 	if f := c.forward(false); f.kind != noFault {
 		c.recover(&f)
 	}
@@ -30,10 +31,6 @@ func (c *content) push() {
 // recover moves the transaction to another connector if the copy is whole (P8).
 func (c *content) recover(f *fault) {
 	t := c.t
-	limit := time.Now().Add(totalBody)
-	if c.ended {
-		limit = c.endedAt.Add(lastCommit)
-	}
 	if f.kind == faultLost || f.kind == faultGone || f.kind == faultDeferred {
 		if !c.copy.complete() {
 			t.leave(f)
@@ -41,8 +38,8 @@ func (c *content) recover(f *fault) {
 			return
 		}
 	}
-	if t.overcome(f, limit) {
-		t.reach(goalCopy, false, limit)
+	if t.overcome(f, c.until) {
+		t.reach(goalCopy, false, c.until)
 	}
 }
 
@@ -88,10 +85,12 @@ func (c *content) sendData(a *attempt, p []byte, last bool) fault {
 	if last {
 		out = append(out, ".\r\n"...) // a piece has room for it
 	}
-	n, early, err := a.Write(out, c.t.pool.Timeouts[backend.StageBody])
+	n, early, err := a.Write(out, c.patience())
 	whole := n == len(out)
 	if last && n > len(out)-terminatorRoom && !whole {
-		return fault{kind: faultMaybeTaken, stage: backend.StageFinalDot, why: "lost within the terminator"}
+		f := fault{kind: faultMaybeTaken, stage: backend.StageFinalDot, why: "lost within the terminator"}
+		c.t.failed(a.endBody(), &f)
+		return f
 	}
 	switch {
 	case early:
@@ -126,7 +125,7 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 		out = append(out, " LAST"...)
 	}
 	out = append(append(out, "\r\n"...), p...)
-	n, early, err := a.Write(out, c.t.pool.Timeouts[backend.StageBody])
+	n, early, err := a.Write(out, c.patience())
 	a.SetPending(out[:0])
 	switch {
 	case early:
@@ -137,14 +136,19 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 		return fault{}
 	}
 	a.sent += int64(len(p))
-	deadline := time.Now().Add(c.t.pool.Timeouts[backend.StageBody])
-	if err := a.ReadReply(&c.t.reply, deadline); err != nil {
+	if err := a.ReadReply(&c.t.reply, time.Now().Add(c.patience())); err != nil {
 		return c.lost(connector.Describe(err))
 	}
 	if c.t.reply.Class() == 2 {
 		return fault{}
 	}
 	return c.early()
+}
+
+// patience is how long a connector may make no progress with the content. It is
+// never negative.
+func (c *content) patience() time.Duration {
+	return max(min(c.t.pool.Timeouts[backend.StageBody], time.Until(c.until)), 0)
 }
 
 // lost is a connector that went away over the content.
@@ -156,7 +160,7 @@ func (c *content) lost(why string) fault {
 
 func (c *content) bodyFailed(f *fault) {
 	c.moves++
-	c.t.failed(c.t.at.body, f)
+	c.t.failed(c.t.at.endBody(), f)
 }
 
 // earlyPatience is how long the rest of an early answer may take.
@@ -181,11 +185,11 @@ func (c *content) early() fault {
 	switch {
 	case t.reply.Class() == 5:
 		f := t.declined(faultRefused, backend.StageBody)
-		t.failed(t.at.body, &f)
+		t.failed(t.at.endBody(), &f)
 		return f
 	case t.reply.Class() == 2:
 		f := t.declined(faultMaybeTaken, backend.StageBody)
-		t.failed(t.at.body, &f)
+		t.failed(t.at.endBody(), &f)
 		return f
 	case t.reply.Class() == 3:
 		return c.lost("unexpected answer " + t.reply.String())

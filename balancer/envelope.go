@@ -74,6 +74,9 @@ func (t *transaction) exchange(withData bool, limit time.Time) fault {
 
 // talk sends n commands of the plan and takes their answers in.
 func (t *transaction) talk(a *attempt, p plan, from, n int, limit time.Time) fault {
+	if kind, _ := p.at(from); a.mailed && a.Look() != smtp.Quiet {
+		return t.unasked(stepStages[kind], limit)
+	}
 	out := a.Pending()
 	for i := from; i < from+n; i++ {
 		out = t.appendStep(out, a, p, i)
@@ -133,8 +136,12 @@ func (t *transaction) appendMail(dst []byte, caps backend.Capabilities) []byte {
 // that failed, so that the connection stays in step.
 func (t *transaction) skip(a *attempt, n int) {
 	var reply smtp.Reply
+	deadline := time.Now().Add(goodbye)
 	for range n {
-		err := a.ReadReply(&reply, time.Now().Add(goodbye))
+		err := a.ReadReply(&reply, deadline)
+		if reply.Class() >= 4 {
+			a.refusals++
+		}
 		if err != nil || reply.Class() == 3 || reply.Code == 421 {
 			a.spoiled = true
 			return
@@ -179,6 +186,17 @@ func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error)
 		a.refusals++
 	}
 	return ticket, fault{}
+}
+
+// unasked is the fault of a connector that closed, or spoke before it was asked:
+// what it said is no answer to the next command (P27).
+func (t *transaction) unasked(stage backend.Stage, limit time.Time) fault {
+	ticket, f := t.await(stage, limit, nil)
+	if f.kind == noFault {
+		f = t.unexpected(stage)
+	}
+	t.failed(ticket, &f)
+	return f
 }
 
 // declined is a fault that consists of the connector's answer.
@@ -245,10 +263,10 @@ func (t *transaction) judgeData(a *attempt) fault {
 		if !wanted {
 			t.closeUnwanted(a)
 		}
-	case !wanted:
-		// Nobody to send to: a refusal is right.
 	case class == 2, class == 3:
 		return t.unexpected(backend.StageData)
+	case !wanted:
+		// Nobody to send to: a refusal is right.
 	case class == 4:
 		return t.declined(faultDeferred, backend.StageData)
 	default:

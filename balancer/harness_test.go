@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type bench struct {
 	registry   *backend.Registry
 	caps       map[string]backend.Capabilities
 	witness    *witness
+	deaf       bool // the witness forgets: for benchmarks
 	server     *balancer.Server
 	addr       string
 	stop       func()
@@ -105,6 +107,7 @@ func (b *bench) start(maxConnections int) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.witness.deaf = b.deaf
 	b.server, b.addr = server, ln.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -130,8 +133,15 @@ func (b *bench) setHealth(name string, h backend.Health) {
 	}
 }
 
+// member returns a connector's live record.
+func (b *bench) member(name string) *backend.Backend {
+	return b.registry.Snapshot().Pool("internet").Member(name).Backend
+}
+
 // witness is the balancer's observer and recorder.
 type witness struct {
+	deaf         bool
+	tickets      atomic.Int64 // begun and not ended
 	mu           sync.Mutex
 	transactions []balancer.Record
 	sessions     []balancer.SessionRecord
@@ -145,16 +155,24 @@ type observed struct {
 }
 
 func (w *witness) Begin(b *backend.Backend, stage backend.Stage, now time.Time) backend.Ticket {
+	w.tickets.Add(1)
 	return backend.Ticket{Backend: b, Stage: stage, Began: now}
 }
 
 func (w *witness) End(t backend.Ticket, o backend.Outcome) {
+	w.tickets.Add(-1)
+	if w.deaf {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.outcomes = append(w.outcomes, observed{t.Backend.ID().Name, t.Stage, o})
 }
 
 func (w *witness) Transaction(r *balancer.Record) {
+	if w.deaf {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := *r
@@ -165,18 +183,21 @@ func (w *witness) Transaction(r *balancer.Record) {
 }
 
 func (w *witness) Session(r *balancer.SessionRecord) {
+	if w.deaf {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sessions = append(w.sessions, *r)
 }
 
-// failures counts what was held against a connector.
-func (w *witness) failures(name string) int {
+// verdicts counts how often a connector was judged so.
+func (w *witness) verdicts(name string, v backend.Verdict) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
 	for _, o := range w.outcomes {
-		if o.backend == name && o.Verdict == backend.Failure {
+		if o.backend == name && o.Verdict == v {
 			n++
 		}
 	}
@@ -195,7 +216,21 @@ func waitFor(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-// lastTransaction waits for the n-th transaction (from 1) to be recorded.
+// records returns all transactions so far.
+func (w *witness) records() []balancer.Record {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]balancer.Record(nil), w.transactions...)
+}
+
+// count returns how many transactions were recorded.
+func (w *witness) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.transactions)
+}
+
+// transaction waits for the n-th transaction (from 1) to be recorded.
 func (w *witness) transaction(t testing.TB, n int) balancer.Record {
 	t.Helper()
 	waitFor(t, fmt.Sprintf("transaction %d to be recorded", n), func() bool {

@@ -74,13 +74,14 @@ func (p *pool) take(b *backend.Backend, now time.Time) *upstream {
 // keep puts a connection back, or says goodbye where it has served enough.
 func (p *pool) keep(u *upstream, now time.Time) {
 	u.idleSince = now
-	if p.srv.draining.Load() || !u.withinBudget(now) || !p.usable(u.backend) {
+	if !u.withinBudget(now) || !p.usable(u.backend) {
 		u.quit()
 		return
 	}
 	p.mu.Lock()
 	kept := p.idle[u.backend]
-	room := len(kept) < p.Reuse.MaxIdle
+	// Draining is looked at under the lock, or Shutdown's tidy could miss this one.
+	room := len(kept) < p.Reuse.MaxIdle && !p.srv.draining.Load()
 	if room {
 		p.idle[u.backend] = append(kept, u)
 		u.backend.Traffic.Idle.Add(1)

@@ -1,6 +1,10 @@
 package balancer
 
-import "time"
+import (
+	"time"
+
+	"weir/internal/smtp"
+)
 
 // goal is how far a transaction must get with a connector.
 type goal uint8
@@ -72,6 +76,9 @@ func (t *transaction) openContent(limit time.Time) fault {
 	a := t.at
 	if a.opened || a.refusal.Code != 0 || t.content.byBdat(a) {
 		return t.refusedContent(a)
+	}
+	if a.Look() != smtp.Quiet {
+		return t.unasked(stepStages[stepData], limit)
 	}
 	a.SetPending(append(a.Pending(), "DATA\r\n"...))
 	sendErr := a.Flush(t.deadline(stepStages[stepData], time.Now(), limit))

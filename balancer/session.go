@@ -44,6 +44,8 @@ type session struct {
 	tx       *transaction // nil between transactions
 	skipBdat smtp.Reply   // Code > 0: every chunk until LAST or RSET gets this (P20)
 	end      string       // why the session is over; empty while it goes on
+	putOff   bool         // MAIL was refused by weir: what was pipelined behind it is no error of the sender's
+	deaf     bool         // the sender takes no replies any more
 
 	atBoundary atomic.Bool // waiting for a command outside of any transaction
 	upstream   atomic.Pointer[connector.Conn]
@@ -162,6 +164,7 @@ func (s *session) commandDeadline(timeout time.Duration) time.Time {
 var (
 	errDraining = errors.New("shutting down")
 	errTLS      = errors.New("TLS on a plain port")
+	errDeaf     = errors.New("sender takes no replies")
 )
 
 // looksLikeTLS recognises a ClientHello: a handshake record of version 3.x.
@@ -170,6 +173,8 @@ func looksLikeTLS(b []byte) bool { return len(b) >= 2 && b[0] == 0x16 && b[1] ==
 // readFailed ends the session for want of a command.
 func (s *session) readFailed(err error) {
 	switch {
+	case s.deaf:
+		s.finish("replies were not taken: " + connector.Describe(err))
 	case errors.Is(err, errDraining), connector.IsTimeout(err) && s.tx == nil && s.srv.draining.Load():
 		s.reply(421, enhanced(4, 3, 2), "Service is shutting down")
 		s.finish("shutting down")
@@ -237,10 +242,14 @@ func (s *session) flush() error {
 	if len(s.out) == 0 {
 		return nil
 	}
+	if s.deaf {
+		return errDeaf // one deadline was enough
+	}
 	if err := s.nc.SetWriteDeadline(time.Now().Add(s.front.Timeouts.Command)); err != nil {
 		return err
 	}
 	_, err := s.nc.Write(s.out)
+	s.deaf = err != nil
 	if s.out = s.out[:0]; cap(s.out) > idleBuffer {
 		s.out = nil
 	}
@@ -281,6 +290,15 @@ func (s *session) complain(code int, enh smtp.EnhancedCode, text string) {
 		s.reply(421, enhanced(4, 7, 0), "Too many errors")
 		s.finish("too many errors")
 	}
+}
+
+// outOfTurn answers a command that wants another one before it.
+func (s *session) outOfTurn(text string) {
+	if s.putOff {
+		s.reply(503, enhanced(5, 5, 1), text)
+		return
+	}
+	s.complain(503, enhanced(5, 5, 1), text)
 }
 
 func enhanced(class, subject, detail uint16) smtp.EnhancedCode {

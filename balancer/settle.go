@@ -45,6 +45,9 @@ func (t *transaction) settleFailure() {
 }
 
 func (t *transaction) tell(ticket backend.Ticket, o backend.Outcome) {
+	if t.s.srv.base.Err() != nil {
+		o.Verdict = backend.Neutral // it was weir that cut everything off
+	}
 	if o.Verdict == backend.Failure {
 		ticket.Backend.Traffic.Failures.Add(1)
 	}

@@ -201,6 +201,9 @@ func (t *transaction) close(outcome Outcome) {
 		t.content.release()
 		t.content = nil
 	}
+	if t.maybeTaken {
+		outcome = Ambiguous // even if the sender did not stay to the end
+	}
 	s := t.s
 	t.rec.Outcome = outcome
 	t.rec.Duration = now.Sub(t.began)

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"context"
 	"time"
 
 	"weir/internal/backend"
@@ -49,9 +50,16 @@ func (u *upstream) discard() {
 // quit ends the connection politely, in the background.
 func (u *upstream) quit() {
 	u.pool.srv.background(func() {
+		defer u.cutWith(u.pool.srv.base)()
 		u.Quit(time.Now().Add(goodbye))
 		u.backend.Traffic.Open.Add(-1)
 	})
+}
+
+// cutWith has the connection broken when ctx ends, until stop is called.
+func (u *upstream) cutWith(ctx context.Context) (stop func()) {
+	release := context.AfterFunc(ctx, u.Abort)
+	return func() { release() }
 }
 
 // giveBack ends the use of the connection and of the place at the connector. A
@@ -70,6 +78,7 @@ func (u *upstream) giveBack(now time.Time) {
 	}
 	u.pool.srv.background(func() {
 		defer u.pool.release(u.backend)
+		defer u.cutWith(u.pool.srv.base)()
 		var reply smtp.Reply
 		if err := u.Do("RSET", &reply, time.Now().Add(goodbye)); err != nil || reply.Class() != 2 {
 			u.discard()

@@ -99,6 +99,7 @@ func (s *session) resetTransaction() {
 		s.tx.abort()
 	}
 	s.skipBdat.Reset()
+	s.putOff = false
 }
 
 func (s *session) onQuit() {
@@ -142,6 +143,7 @@ func (s *session) onMail(arg []byte) {
 	default:
 		s.reply(250, enhanced(2, 1, 0), "Sender OK")
 	}
+	s.putOff = s.tx == nil
 }
 
 // complainOf answers a command that could not be parsed.
@@ -157,7 +159,7 @@ func (s *session) complainOf(err error) {
 func (s *session) onRcpt(arg []byte) {
 	t := s.tx
 	if t == nil || t.content != nil {
-		s.complain(503, enhanced(5, 5, 1), "MAIL first")
+		s.outOfTurn("MAIL first")
 		return
 	}
 	rcpt, err := smtp.ParseRcpt(arg)

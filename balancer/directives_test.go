@@ -1,0 +1,247 @@
+package balancer_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/internal/backend"
+	"weir/internal/faulty"
+)
+
+// directive changes a setting, or how a connector behaves:
+//
+//	! a: FAULT [| FAULT]...         where a FAULT is
+//	     STAGE mute|drop|reset|garbage|endless|stall|REPLY [store] [times=N] [after=N] [reused] [delay=D] [if=TEXT]
+//	! a: down | up | drain | refuse | heal | cut | without CHUNKING,PIPELINING | size N
+//	! max_connections=1
+//	! pool timeouts.STAGE=D | queue_timeout=D | replay_buffer=N | reuse.messages=N | reuse.bytes=N | reuse.max_idle=N | reuse.idle=D | reuse.age=D
+//	! listener errors=N | recipients=N | message_size=N | connections=N | max_hops=N | messages=N | command=D | data=D | greeting=D | session=D | reject | received
+//	! replay_memory=N
+//	! shutdown
+func (p *player) directive(d string) error {
+	if name, rest, ok := strings.Cut(d, ": "); ok && p.connectors[name] != nil {
+		return p.behave(name, rest)
+	}
+	where, setting, _ := strings.Cut(d, " ")
+	key, value, _ := strings.Cut(setting, "=")
+	switch where {
+	case "pool":
+		return p.setPool(key, value)
+	case "listener":
+		return p.setListener(key, value)
+	case "shutdown":
+		go p.stop() // the test's end waits for it
+		return nil
+	}
+	switch key, value, _ := strings.Cut(d, "="); key {
+	case "max_connections":
+		return parseInto(value, &p.limit)
+	case "replay_memory":
+		return parse64(value, &p.cfg.ReplayMemory)
+	}
+	return fmt.Errorf("unknown directive")
+}
+
+func parseInto(s string, to *int) (err error) {
+	*to, err = strconv.Atoi(s)
+	return err
+}
+
+func parse64(s string, to *int64) (err error) {
+	*to, err = strconv.ParseInt(s, 10, 64)
+	return err
+}
+
+func parseTime(s string, to *time.Duration) (err error) {
+	*to, err = time.ParseDuration(s)
+	return err
+}
+
+func (p *player) setPool(key, value string) error {
+	pool := p.pool()
+	if name, ok := strings.CutPrefix(key, "timeouts."); ok {
+		for stage := range backend.Stages {
+			if stage.String() == name {
+				return parseTime(value, &pool.Timeouts[stage])
+			}
+		}
+		return fmt.Errorf("no stage %q", name)
+	}
+	switch key {
+	case "queue_timeout":
+		return parseTime(value, &pool.QueueTimeout)
+	case "replay_buffer":
+		return parse64(value, &pool.ReplayBuffer)
+	case "reuse.messages":
+		return parseInto(value, &pool.Reuse.Messages)
+	case "reuse.bytes":
+		return parse64(value, &pool.Reuse.Bytes)
+	case "reuse.max_idle":
+		return parseInto(value, &pool.Reuse.MaxIdle)
+	case "reuse.idle":
+		return parseTime(value, &pool.Reuse.Idle)
+	case "reuse.age":
+		return parseTime(value, &pool.Reuse.Age)
+	}
+	return fmt.Errorf("no setting %q of a pool", key)
+}
+
+func (p *player) setListener(key, value string) error {
+	l := p.listener()
+	switch key {
+	case "errors":
+		return parseInto(value, &l.Limits.Errors)
+	case "recipients":
+		return parseInto(value, &l.Limits.Recipients)
+	case "connections":
+		return parseInto(value, &l.Limits.Connections)
+	case "messages":
+		return parseInto(value, &l.Limits.MessagesPerConnection)
+	case "max_hops":
+		return parseInto(value, &l.MaxHops)
+	case "message_size":
+		return parse64(value, &l.Limits.MessageSize)
+	case "command":
+		return parseTime(value, &l.Timeouts.Command)
+	case "data":
+		return parseTime(value, &l.Timeouts.Data)
+	case "greeting":
+		return parseTime(value, &l.Timeouts.Greeting)
+	case "session":
+		return parseTime(value, &l.Limits.Session)
+	case "reject":
+		l.RejectBare = true
+	case "received":
+		l.Received = 0
+	default:
+		return fmt.Errorf("no setting %q of a listener", key)
+	}
+	return nil
+}
+
+func (p *player) behave(name, what string) error {
+	srv := p.connectors[name]
+	switch word, rest, _ := strings.Cut(what, " "); word {
+	case "up", "down":
+		p.begin()
+		p.setHealth(name, map[string]backend.Health{"up": backend.HealthUp, "down": backend.HealthDown}[word])
+	case "drain":
+		p.begin()
+		p.registry.SetAdmin(backend.ID{Pool: "internet", Name: name}, backend.AdminFact{Admin: backend.AdminDrain})
+	case "refuse":
+		srv.Refuse()
+	case "heal":
+		srv.Heal()
+	case "cut":
+		srv.DropConnections(false)
+	case "without":
+		p.remove(name, rest)
+	case "size":
+		p.resize(name, rest)
+	default:
+		var faults []faulty.Fault
+		for f := range strings.SplitSeq(what, " | ") {
+			faults = append(faults, parseFault(f))
+		}
+		srv.Hurt(faults...)
+	}
+	return nil
+}
+
+// begin starts the balancer for a directive that needs it running.
+func (p *player) begin() {
+	if !p.started {
+		p.started = true
+		p.start(p.limit)
+	}
+}
+
+// remove takes extensions away from a connector.
+func (p *player) remove(name, keywords string) {
+	caps := p.offers(name)
+	for keyword := range strings.SplitSeq(keywords, ",") {
+		ext := backend.ParseExtension(keyword)
+		p.change(name, func(c *backend.Capabilities) { c.Ext &^= ext })
+		switch ext {
+		case backend.ExtPipelining:
+			caps.Pipelining = false
+		case backend.ExtChunking:
+			caps.Chunking = false
+		case backend.Ext8BitMIME:
+			caps.EightBitMIME = false
+		case backend.ExtEnhancedStatusCodes:
+			caps.EnhancedStatusCodes = false
+		case backend.ExtSize:
+			caps.Size = 0
+			p.change(name, func(c *backend.Capabilities) { c.Size = 0 })
+		}
+	}
+	p.connectors[name].Set(faulty.Behaviour{Capabilities: caps})
+	p.offered[name] = caps
+}
+
+func (p *player) resize(name, size string) {
+	caps := p.offers(name)
+	caps.Size, _ = strconv.ParseInt(size, 10, 64)
+	p.change(name, func(c *backend.Capabilities) { c.Size = caps.Size })
+	p.connectors[name].Set(faulty.Behaviour{Capabilities: caps})
+	p.offered[name] = caps
+}
+
+// offers is what a connector offers now.
+func (p *player) offers(name string) faulty.Capabilities {
+	if caps, ok := p.offered[name]; ok {
+		return caps
+	}
+	return faulty.Honest().Capabilities
+}
+
+func (p *player) change(name string, do func(*backend.Capabilities)) {
+	caps := p.caps[name]
+	do(&caps)
+	p.caps[name] = caps
+}
+
+func parseFault(what string) faulty.Fault {
+	actions := map[string]faulty.Action{
+		"mute": faulty.Mute, "drop": faulty.Drop, "reset": faulty.Reset,
+		"garbage": faulty.Garbage, "endless": faulty.Endless, "stall": faulty.StopReading,
+	}
+	stage, rest, _ := strings.Cut(what, " ")
+	f := faulty.Fault{Stage: faulty.Stage(stage)}
+	var reply []string
+	for _, word := range strings.Split(rest, " ") {
+		key, value, _ := strings.Cut(word, "=")
+		action, isAction := actions[word]
+		switch {
+		case isAction:
+			f.Do = action
+		case word == "store":
+			f.Store = true
+		case word == "reused":
+			f.Reused = true
+		case key == "times":
+			f.Times, _ = strconv.Atoi(value)
+		case key == "after":
+			f.After, _ = strconv.Atoi(value)
+		case key == "delay":
+			f.Delay, _ = time.ParseDuration(value)
+		case key == "if":
+			f.Contains = value
+		default:
+			reply = append(reply, word)
+		}
+	}
+	f.Reply = unescape(strings.Join(reply, " "))
+	return f
+}
+
+// shutDown is Shutdown with a context that ends after d.
+func (b *bench) shutDown(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return b.server.Shutdown(ctx)
+}

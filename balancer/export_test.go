@@ -1,0 +1,7 @@
+package balancer
+
+// ReplayMemory shows tests how many octets all copies hold now, and how many
+// messages were relayed without one.
+func (s *Server) ReplayMemory() (used, unbuffered int64) {
+	return s.budget.used.Load(), s.budget.unbuffered.Load()
+}

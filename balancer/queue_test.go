@@ -1,0 +1,100 @@
+package balancer_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"weir/internal/backend"
+)
+
+// TestQueueServesAll: many more senders than places; each gets one in the end, and
+// the connector never has more connections than places.
+func TestQueueServesAll(t *testing.T) {
+	b := newBench(t, "a")
+	b.pool().QueueTimeout = ceiling
+	b.start(2)
+	var wg sync.WaitGroup
+	var highest atomic.Int64
+	for range 16 {
+		wg.Go(func() {
+			s := b.dial().hello()
+			for range 4 {
+				if reply := s.message("Subject: x\r\n\r\ntext\r\n"); reply[:3] != "250" {
+					t.Errorf("got %q", reply)
+				}
+				highest.Store(max(highest.Load(), b.member("a").InFlight()))
+			}
+			_ = s.nc.Close()
+		})
+	}
+	wg.Wait()
+	if n := highest.Load(); n > 2 {
+		t.Errorf("%d in flight", n)
+	}
+	if n := b.connectors["a"].Stats().Peak; n > 2 {
+		t.Errorf("%d connections at once", n)
+	}
+	if n := len(b.connectors["a"].Messages()); n != 64 {
+		t.Errorf("%d messages", n)
+	}
+	b.leavesNothing()
+}
+
+// TestQueueWakesWithoutRelease: a place also becomes free when another connector
+// becomes eligible.
+func TestQueueWakesWithoutRelease(t *testing.T) {
+	b := newBench(t, "a", "b")
+	b.pool().QueueTimeout = ceiling
+	b.start(1)
+	b.setHealth("b", backend.HealthDown)
+	holder, waiter := b.dial(), b.dial()
+	holder.envelope()
+	waiter.hello()
+	waiter.ask("MAIL FROM:<from@client.test>\r\n", "250 *")
+	answered := make(chan string)
+	go func() { answered <- waiter.say("RCPT TO:<to@mx.test>\r\n") }()
+	select {
+	case reply := <-answered:
+		t.Fatalf("answered without a place: %q", reply)
+	case <-time.After(100 * time.Millisecond):
+	}
+	b.setHealth("b", backend.HealthUp)
+	if reply := <-answered; reply[:3] != "250" {
+		t.Errorf("got %q", reply)
+	}
+	if n := b.connectors["b"].Heard("RCPT"); n != 1 {
+		t.Errorf("b heard %d RCPT", n)
+	}
+	_ = holder.nc.Close()
+	_ = waiter.nc.Close()
+	b.leavesNothing()
+}
+
+// TestQueueForgetsWhoLeft: those whose patience ended do not keep others waiting.
+func TestQueueForgetsWhoLeft(t *testing.T) {
+	b := newBench(t, "a")
+	b.pool().QueueTimeout = 100 * time.Millisecond
+	b.start(1)
+	holder := b.dial()
+	holder.envelope()
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			s := b.dial().hello()
+			s.ask("MAIL FROM:<from@client.test>\r\n", "250 *")
+			s.ask("RCPT TO:<to@mx.test>\r\n", "451 4.3.2 *")
+			_ = s.nc.Close()
+		})
+	}
+	wg.Wait()
+	_ = holder.nc.Close()
+	waitFor(t, "the place to be given back", func() bool { return b.member("a").InFlight() == 0 })
+	s := b.dial().hello()
+	if reply := s.message("text\r\n"); reply[:3] != "250" {
+		t.Errorf("got %q", reply)
+	}
+	_ = s.nc.Close()
+	b.leavesNothing()
+}

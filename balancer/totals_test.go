@@ -1,0 +1,116 @@
+package balancer_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weir/internal/backend"
+)
+
+// The totals of P15 stay inside the sender's own clock (RFC 5321 section
+// 4.5.3.2), whatever the stages' deadlines would allow.
+
+func TestRcptIsAnsweredInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t)
+		v.cfg.Pools[0].Timeouts[backend.StageMail] = 2 * time.Minute
+		v.fakes["a"].mute, v.fakes["b"].mute, v.fakes["c"].mute = "banner", "MAIL", "RCPT"
+		v.cfg.Pools[0].Timeouts[backend.StageBanner] = time.Minute
+		v.start()
+		s := v.sender()
+		s.ask("", "220 *")
+		s.ask("HELO client.test\r\n", "250 *")
+		s.ask("MAIL FROM:<from@client.test>\r\n", "250 *")
+		// A minute at a, two at b, and what is left of the total at c.
+		if took := s.ask("RCPT TO:<to@mx.test>\r\n", "451 4.4.2 *"); took != 4*time.Minute+30*time.Second {
+			t.Errorf("RCPT was answered after %v", took)
+		}
+	})
+}
+
+func TestDataIsAnsweredInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t)
+		v.cfg.Pools[0].Timeouts[backend.StageData] = time.Minute
+		v.fakes["a"].mute, v.fakes["b"].mute = "DATA", "MAIL"
+		v.start()
+		s := v.sender()
+		s.envelope()
+		if took := s.ask("DATA\r\n", "451 4.4.2 *"); took != time.Minute+50*time.Second {
+			t.Errorf("DATA was answered after %v", took)
+		}
+		if n := v.witness.verdicts("c", backend.Failure); n != 0 {
+			t.Errorf("c was blamed %d times for what it had no time to do", n)
+		}
+	})
+}
+
+func TestFinalDotIsAnsweredInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t)
+		v.fakes["a"].mute = "."
+		v.start()
+		s := v.sender()
+		s.envelope()
+		s.ask("DATA\r\n", "354 *")
+		if took := s.ask("Subject: x\r\n\r\ntext\r\n.\r\n", "451 4.4.2 *"); took != 9*time.Minute+30*time.Second {
+			t.Errorf("the end of data was answered after %v", took)
+		}
+	})
+}
+
+// The connectors read, but far too slowly: the body may not stall the sender for
+// long, over all of them together.
+func TestBodyStallsNotForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t)
+		v.fakes["a"].pause, v.fakes["b"].pause = time.Hour, time.Hour
+		v.cfg.Pools[0].ReplayBuffer = 1 << 20
+		v.cfg.Pools[0].Timeouts[backend.StageBody] = 2 * time.Minute
+		v.start()
+		s := v.sender()
+		s.envelope()
+		s.ask("DATA\r\n", "354 *")
+		start := time.Now()
+		if _, err := s.nc.Write([]byte(strings.Repeat(strings.Repeat("x", 62)+"\r\n", 4000))); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took != 2*time.Minute+30*time.Second {
+			t.Errorf("the sender was stalled for %v", took)
+		}
+		s.ask(".\r\n", "451 4.4.2 *")
+	})
+}
+
+// A terminator that is written too late would have its answer too late.
+func TestNoTerminatorIsWrittenLate(t *testing.T) {
+	for _, pause := range []time.Duration{5 * time.Second, 59 * time.Second, 61 * time.Second, time.Hour} {
+		t.Run(pause.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { lateTerminator(t, pause) })
+		})
+	}
+}
+
+func lateTerminator(t *testing.T, pause time.Duration) {
+	v := newVirtual(t)
+	for _, f := range v.fakes {
+		f.pause = pause
+	}
+	v.cfg.Pools[0].Timeouts[backend.StageBody] = 5 * time.Minute
+	v.start()
+	s := v.sender()
+	s.envelope()
+	s.ask("DATA\r\n", "354 *")
+	start := time.Now() // a little before the end of data
+	took := s.ask(strings.Repeat(strings.Repeat("x", 62)+"\r\n", 200)+".\r\n", "*")
+	for name, f := range v.fakes {
+		if dot := f.ended(); !dot.IsZero() && dot.Sub(start) > time.Minute {
+			t.Errorf("%s had the terminator after %v", name, dot.Sub(start))
+		}
+	}
+	if took > 2*time.Minute {
+		t.Errorf("the sender was answered after %v", took)
+	}
+}
