@@ -1,7 +1,7 @@
 // Package integration drives the built weir binary from outside: real senders in front of it, real Postfix
 // instances (or scripted connectors) behind it, everything on loopback.
 //
-// It owns no production code and imports none of weir's rooms: what it knows is what a user can see, that is the
+// It owns no production code and imports none of weir's rooms but internal/faulty: what it knows is what a user can see, the
 // config file, SMTP on both sides, the admin HTTP interface, the log and the exit code. A message passes through it
 // as follows: a message is made with its own id and a digest of its body in the header, a sender hands it to weir,
 // the acknowledgement is written down, and at the end every acknowledged message is looked up in the Maildirs.
