@@ -97,9 +97,6 @@ func (w *weir) addLog(text []byte) {
 // SMTPAddr is the address of the listener `inbound`.
 func (w *weir) SMTPAddr() string { return w.smtp }
 
-// AdminAddr is the address of the admin interface.
-func (w *weir) AdminAddr() string { return w.admin }
-
 // pid is the process's id, for /proc and signals.
 func (w *weir) pid() int { return w.cmd.Process.Pid }
 

@@ -72,16 +72,6 @@ func (w *weir) backendLines() []logLine {
 	return w.logged(func(l logLine) bool { return l.msg() == "backend" })
 }
 
-// waitLog waits for the first line for which pred holds.
-func (w *weir) waitLog(pred func(logLine) bool, ceiling time.Duration) logLine {
-	w.t.Helper()
-	var found []logLine
-	if !poll(ceiling, func() bool { found = w.logged(pred); return len(found) > 0 }) {
-		w.t.Fatalf("no such log line after %s; the end of the log:\n%s", ceiling, w.tail(6000))
-	}
-	return found[0]
-}
-
 // status is /v1/status, as far as tests look at it.
 type status struct {
 	Version string       `json:"version"`

@@ -32,14 +32,6 @@ type postfix struct {
 	maildir *maildir
 }
 
-// startPostfix starts an instance named host. It stops on cleanup, and nothing of it is left then.
-func startPostfix(t *testing.T, host string) *postfix {
-	t.Helper()
-	p := newPostfix(t, host)
-	p.start()
-	return p
-}
-
 // startPostfixes starts n instances named p0, p1 …, side by side: most of a first start is waiting.
 func startPostfixes(t *testing.T, n int) []*postfix {
 	t.Helper()

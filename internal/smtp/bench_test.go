@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"io"
 	"testing"
 )
 
@@ -179,5 +178,3 @@ func BenchmarkHeaders(b *testing.B) {
 		h.Write(message)
 	}
 }
-
-var _ io.Reader = (*loop)(nil)

@@ -60,7 +60,7 @@ func closingBracket(s []byte) int {
 // unless the name is local, such as <postmaster>. It is strict about what could
 // be misread by a connector, and leaves the rest to the connector.
 func validMailbox(m []byte) bool {
-	if bytes.ContainsFunc(m, isControl) {
+	if hasControl(m) {
 		return false // a tab in a quoted string, too (P38)
 	}
 	local, domain, ok := cutMailbox(m)
@@ -108,7 +108,7 @@ func validDomain(d []byte) bool {
 		return false
 	}
 	if d[0] == '[' {
-		return len(d) > 2 && d[len(d)-1] == ']' && bytes.IndexAny(d[1:len(d)-1], "[]<> \t@\\\"") < 0
+		return len(d) > 2 && d[len(d)-1] == ']' && !bytes.ContainsAny(d[1:len(d)-1], "[]<> \t@\\\"")
 	}
 	for _, b := range d {
 		alnum := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
@@ -119,7 +119,14 @@ func validDomain(d []byte) bool {
 	return d[0] != '.' && !bytes.Contains(d, []byte(".."))
 }
 
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+func hasControl(s []byte) bool {
+	for _, b := range s {
+		if b < ' ' || b == 0x7f {
+			return true
+		}
+	}
+	return false
+}
 
 func isASCII(s []byte) bool {
 	for _, b := range s {
