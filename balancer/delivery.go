@@ -125,12 +125,16 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 		out = append(out, " LAST"...)
 	}
 	out = append(append(out, "\r\n"...), p...)
+	size := len(out)
 	n, early, err := a.Write(out, c.patience())
+	if cap(out) > smtp.SmallBuffer {
+		out = nil // a connection that idles later must not hold so much
+	}
 	a.SetPending(out[:0])
 	switch {
 	case early:
 		return c.heard()
-	case err != nil && n < len(out):
+	case err != nil && n < size:
 		return c.lost(connector.Describe(err))
 	case last:
 		return fault{}

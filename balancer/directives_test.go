@@ -34,6 +34,7 @@ func (p *player) directive(d string) error {
 		return p.setListener(key, value)
 	case "shutdown":
 		go p.stop() // the test's end waits for it
+		waitFor(p.t, "the shutdown to begin", p.server.Draining)
 		return nil
 	}
 	switch key, value, _ := strings.Cut(d, "="); key {

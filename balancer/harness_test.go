@@ -52,7 +52,7 @@ func baseConfig() balancer.Config {
 		}},
 		Pools: []balancer.PoolConfig{{
 			Name: "internet", Policy: "round-robin", ReplayBuffer: 256 << 10,
-			Reuse:        balancer.Reuse{Idle: 5 * time.Second, Messages: 100, Age: 5 * time.Minute, MaxIdle: 16},
+			Reuse:        balancer.Reuse{Idle: time.Hour, Messages: 100, Age: 5 * time.Minute, MaxIdle: 16},
 			Timeouts:     timeouts,
 			QueueTimeout: time.Second,
 		}},

@@ -1,9 +1,11 @@
 package balancer_test
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weir/internal/backend"
@@ -97,4 +99,35 @@ func TestQueueForgetsWhoLeft(t *testing.T) {
 	}
 	_ = s.nc.Close()
 	b.leavesNothing()
+}
+
+// TestQueueWakesAtOnce: who waits is served in the moment in which a place becomes
+// free, in the order of coming.
+func TestQueueWakesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t)
+		v.fakes = map[string]*fake{"a": v.fakes["a"]}
+		v.places = 1
+		v.cfg.Pools[0].QueueTimeout = time.Hour
+		v.start()
+		holder := v.sender()
+		holder.envelope()
+		var served []int
+		for i := range 3 {
+			s := v.sender().hello()
+			s.ask("MAIL FROM:<from@client.test>\r\n", "250 *")
+			go func() {
+				s.ask("RCPT TO:<to@mx.test>\r\n", "250 *")
+				served = append(served, i)
+				s.ask("RSET\r\n", "250 *")
+			}()
+			synctest.Wait()
+		}
+		start := time.Now()
+		holder.ask("RSET\r\n", "250 *")
+		synctest.Wait()
+		if !slices.Equal(served, []int{0, 1, 2}) || time.Since(start) != 0 {
+			t.Errorf("served %v after %v", served, time.Since(start))
+		}
+	})
 }

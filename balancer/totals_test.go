@@ -114,3 +114,19 @@ func lateTerminator(t *testing.T, pause time.Duration) {
 		t.Errorf("the sender was answered after %v", took)
 	}
 }
+
+// A sender that takes no replies has one deadline, not one for each thing that
+// weir would like to tell it.
+func TestDeafSenderHasOneDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t)
+		v.cfg.Listeners[0].Timeouts.Command = time.Minute
+		v.start()
+		v.sender() // it does not even read the greeting
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(v.witness.sessions); n != 1 {
+			t.Errorf("%d sessions have ended after a minute", n)
+		}
+	})
+}

@@ -24,6 +24,7 @@ type virtual struct {
 	witness *witness
 	fakes   map[string]*fake
 	once    sync.Once
+	places  int           // at each connector; 0: no limit
 	late    chan net.Conn // connections after Close
 	server  *balancer.Server
 	accept  chan net.Conn
@@ -152,7 +153,7 @@ func (v *virtual) dial(_ context.Context, _, address string) (net.Conn, error) {
 }
 
 func (v *virtual) start() {
-	registry := backend.NewRegistry([]backend.PoolConfig{{Name: "internet"}})
+	registry := backend.NewRegistry([]backend.PoolConfig{{Name: "internet", MaxConnections: v.places}})
 	var specs []backend.Spec
 	for name := range v.fakes {
 		specs = append(specs, backend.Spec{Pool: "internet", Name: name, Address: name + ":25", Weight: 100})

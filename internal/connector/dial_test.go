@@ -165,7 +165,7 @@ func TestDialFailures(t *testing.T) {
 		{faulty.At(faulty.Banner, faulty.Garbage), backend.StageBanner, "banner: not an SMTP reply", 0, smtp.ErrReplySyntax},
 		{faulty.At(faulty.Banner, faulty.Endless), backend.StageBanner, "banner: not an SMTP reply: more than 128 lines", 0, smtp.ErrReplySyntax},
 		{faulty.At(faulty.Banner, faulty.Drop), backend.StageBanner, "banner: connection closed", 0, io.EOF},
-		{faulty.At(faulty.Banner, faulty.Reset), backend.StageBanner, "banner: connection reset", 0, syscall.ECONNRESET},
+		{faulty.Fault{Stage: faulty.Banner, Do: faulty.Reset, Delay: short}, backend.StageBanner, "banner: connection reset", 0, syscall.ECONNRESET},
 		{faulty.Say(faulty.EHLO, "554 5.7.1 not you"), backend.StageEHLO, "ehlo: 554 5.7.1 not you", 554, nil},
 		{faulty.Say(faulty.EHLO, "501 5.5.4 what name is that"), backend.StageEHLO, "ehlo: 501 5.5.4 what name is that", 501, nil},
 		{faulty.Say(faulty.EHLO, "421 4.7.0 not now"), backend.StageEHLO, "ehlo: 421 4.7.0 not now", 421, nil},
