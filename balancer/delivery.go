@@ -85,7 +85,7 @@ func (c *content) sendData(a *attempt, p []byte, last bool) fault {
 	if last {
 		out = append(out, ".\r\n"...) // a piece has room for it
 	}
-	n, early, err := a.Write(out, c.patience())
+	n, early, err := a.Write(out, c.patience(), c.until)
 	whole := n == len(out)
 	if last && n > len(out)-terminatorRoom && !whole {
 		f := fault{kind: faultMaybeTaken, stage: backend.StageFinalDot, why: "lost within the terminator"}
@@ -126,7 +126,7 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 	}
 	out = append(append(out, "\r\n"...), p...)
 	size := len(out)
-	n, early, err := a.Write(out, c.patience())
+	n, early, err := a.Write(out, c.patience(), c.until)
 	if cap(out) > smtp.SmallBuffer {
 		out = nil // a connection that idles later must not hold so much
 	}

@@ -164,7 +164,8 @@ func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error)
 	now := time.Now()
 	t.rec.Stage, t.rec.Reached = stage, true
 	ticket := t.s.srv.deps.Observer.Begin(a.backend, stage, now)
-	err := a.ReadReply(&t.reply, t.deadline(stage, now, limit))
+	deadline := t.deadline(stage, now, limit)
+	err := a.ReadReply(&t.reply, deadline)
 	t.took(a.backend, stage, time.Since(now))
 	if err != nil && sendErr != nil {
 		err = sendErr // the reason why there was no answer
@@ -176,7 +177,9 @@ func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error)
 	case err != nil && replaceable && !connector.IsTimeout(err):
 		return ticket, fault{kind: faultStale, stage: stage, why: connector.Describe(err)}
 	case err != nil:
-		return ticket, fault{kind: faultLost, stage: stage, why: connector.Describe(err)}
+		// With less than its own time a connector cannot be blamed for silence.
+		hurried := connector.IsTimeout(err) && deadline.Sub(now) < t.pool.Timeouts[stage]
+		return ticket, fault{kind: faultLost, stage: stage, why: connector.Describe(err), hurried: hurried}
 	case t.reply.Code == 421 && replaceable:
 		return ticket, fault{kind: faultStale, stage: stage, why: t.reply.String()}
 	case t.reply.Code == 421:

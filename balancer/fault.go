@@ -28,6 +28,8 @@ type fault struct {
 	stage backend.Stage
 	why   string     // for people, without the stage
 	reply smtp.Reply // what the connector said; Code 0: nothing
+
+	hurried bool // the transaction's total ended before the stage's own deadline
 }
 
 func (f *fault) String() string { return f.stage.String() + ": " + f.why }
@@ -37,6 +39,9 @@ func (f *fault) String() string { return f.stage.String() + ": " + f.why }
 func (f *fault) verdict() backend.Verdict {
 	switch f.kind {
 	case faultUnreached, faultLost, faultGone, faultMaybeTaken:
+		if f.hurried {
+			return backend.Neutral
+		}
 		return backend.Failure
 	case faultDeferred:
 		return backend.Deferral

@@ -67,7 +67,7 @@ func (p *pool) take(b *backend.Backend, now time.Time) *upstream {
 		if u.fit(now) {
 			return u
 		}
-		u.discard()
+		u.retire()
 	}
 }
 

@@ -41,6 +41,15 @@ func (u *upstream) withinBudget(now time.Time) bool {
 		now.Sub(u.born) < r.Age && (r.Bytes == 0 || u.bytes < r.Bytes)
 }
 
+// retire ends a kept connection: politely, if it is still there.
+func (u *upstream) retire() {
+	if u.Look() == smtp.Quiet {
+		u.quit()
+	} else {
+		u.discard()
+	}
+}
+
 // discard closes the connection at once.
 func (u *upstream) discard() {
 	u.backend.Traffic.Open.Add(-1)

@@ -40,18 +40,18 @@ func writeNow(fd int, p []byte) (int, error) {
 func (c *Conn) Look() smtp.Attention { return c.in.Look() }
 
 // Write sends content. Progress bounds the time in which nothing at all can be
-// sent. While it waits for the connector to take more it listens too (P28):
+// sent, and until all of it, however steadily the connector takes a little. While it waits for the connector to take more it listens too (P28):
 // early is true when the connector spoke or closed before everything was sent.
 // It returns how many octets the system took.
-func (c *Conn) Write(p []byte, progress time.Duration) (n int, early bool, err error) {
+func (c *Conn) Write(p []byte, progress time.Duration, until time.Time) (n int, early bool, err error) {
 	if n, err = c.writeNow(p); err != nil || n == len(p) {
 		return n, false, err
 	}
 	if c.raw == nil {
-		m, err := c.writeUntil(p[n:], time.Now().Add(progress))
+		m, err := c.writeUntil(p[n:], earlier(time.Now().Add(progress), until))
 		return n + m, false, err
 	}
-	m, early, err := c.writeWatching(p[n:], progress)
+	m, early, err := c.writeWatching(p[n:], progress, until)
 	return n + m, early, err
 }
 
@@ -77,9 +77,16 @@ func (c *Conn) writeUntil(p []byte, deadline time.Time) (int, error) {
 	return c.nc.Write(p)
 }
 
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 // writeWatching writes while a second goroutine waits for the connector to
 // speak, which ends the write.
-func (c *Conn) writeWatching(p []byte, progress time.Duration) (n int, early bool, err error) {
+func (c *Conn) writeWatching(p []byte, progress time.Duration, until time.Time) (n int, early bool, err error) {
 	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
 		return 0, false, err
 	}
@@ -87,13 +94,13 @@ func (c *Conn) writeWatching(p []byte, progress time.Duration) (n int, early boo
 	done := make(chan struct{})
 	go c.watch(&spoke, done)
 	for n < len(p) && err == nil && !spoke.Load() {
-		if err = c.nc.SetWriteDeadline(time.Now().Add(progress)); err != nil || spoke.Load() {
+		if err = c.nc.SetWriteDeadline(earlier(time.Now().Add(progress), until)); err != nil || spoke.Load() {
 			break // what watch set may have come before ours
 		}
 		var m int
 		m, err = c.nc.Write(p[n:])
 		n += m
-		if m > 0 && IsTimeout(err) {
+		if m > 0 && IsTimeout(err) && time.Now().Before(until) {
 			err = nil // that was progress
 		}
 	}

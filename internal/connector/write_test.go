@@ -62,7 +62,7 @@ func TestWriteTakesAll(t *testing.T) {
 	c := connect(t, address)
 	body := tooMuch()
 	for part := range slices.Chunk(body, 1<<20) {
-		if n, early, err := c.Write(part, ample); n != len(part) || early || err != nil {
+		if n, early, err := c.Write(part, ample, later()); n != len(part) || early || err != nil {
 			t.Fatalf("%d of %d octets, early %v, %v", n, len(part), early, err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestWriteHearsAnEarlyReply(t *testing.T) {
 		t.Fatal(err)
 	}
 	body := tooMuch()
-	n, early, err := c.Write(body, ample)
+	n, early, err := c.Write(body, ample, later())
 	if n < 1<<20 || n == len(body) || !early || err != nil {
 		t.Fatalf("%d of %d octets, early %v, %v", n, len(body), early, err)
 	}
@@ -104,7 +104,7 @@ func TestWriteHearsWhatWasSaidBefore(t *testing.T) {
 	c := narrow(t, connect(t, address))
 	waitFor(t, c, smtp.Spoke)
 	body := tooMuch()
-	if n, early, err := c.Write(body, ample); n == len(body) || !early || err != nil {
+	if n, early, err := c.Write(body, ample, later()); n == len(body) || !early || err != nil {
 		t.Errorf("%d of %d octets, early %v, %v", n, len(body), early, err)
 	}
 	var reply smtp.Reply
@@ -128,7 +128,7 @@ func TestWriteNoticesTheEnd(t *testing.T) {
 			})
 			c := narrow(t, connect(t, address))
 			body := tooMuch()
-			n, early, err := c.Write(body, ample)
+			n, early, err := c.Write(body, ample, later())
 			if n == len(body) || !early && err == nil || IsTimeout(err) {
 				t.Fatalf("%d of %d octets, early %v, %v", n, len(body), early, err)
 			}
@@ -155,7 +155,7 @@ func TestWriteWithoutProgress(t *testing.T) {
 	})
 	c := narrow(t, connect(t, address))
 	body := tooMuch()
-	n, early, err := c.Write(body, short)
+	n, early, err := c.Write(body, short, later())
 	if n == 0 || n == len(body) || early || !IsTimeout(err) || Describe(err) != "no answer in time" {
 		t.Errorf("%d of %d octets, early %v, %v", n, len(body), early, err)
 	}
@@ -185,7 +185,7 @@ func TestWriteToASlowConnector(t *testing.T) {
 	c := narrow(t, connect(t, address))
 	start := time.Now()
 	body := tooMuch()[:size]
-	n, early, err := c.Write(body, patience)
+	n, early, err := c.Write(body, patience, later())
 	if n != size || early || err != nil {
 		t.Fatalf("%d of %d octets, early %v, %v", n, size, early, err)
 	}
@@ -200,7 +200,7 @@ func TestWriteToASlowConnector(t *testing.T) {
 	if err := c.ReadReply(&reply, later()); err != nil || reply.Code != 250 {
 		t.Errorf("%s, %v", &reply, err)
 	}
-	if n, early, err := c.Write([]byte("more"), short); n != 4 || early || err != nil {
+	if n, early, err := c.Write([]byte("more"), short, later()); n != 4 || early || err != nil {
 		t.Errorf("%d octets, early %v, %v", n, early, err)
 	}
 }
@@ -212,10 +212,10 @@ func TestWriteToAPipe(t *testing.T) {
 	c := newConn(ours, new(smtp.Buffers))
 	defer c.Close()
 	go func() { _, _ = io.CopyN(io.Discard, theirs, 10) }()
-	if n, early, err := c.Write(make([]byte, 10), ample); n != 10 || early || err != nil {
+	if n, early, err := c.Write(make([]byte, 10), ample, later()); n != 10 || early || err != nil {
 		t.Errorf("%d octets, early %v, %v", n, early, err)
 	}
-	if n, early, err := c.Write(make([]byte, 10), short); n != 0 || early || !IsTimeout(err) {
+	if n, early, err := c.Write(make([]byte, 10), short, later()); n != 0 || early || !IsTimeout(err) {
 		t.Errorf("to one that reads nothing: %d octets, early %v, %v", n, early, err)
 	}
 	if c.Look() != smtp.Quiet {

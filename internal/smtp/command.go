@@ -78,24 +78,24 @@ type Command struct {
 }
 
 // ParseCommand splits a line into verb and argument. Verbs are case-insensitive
-// (RFC 5321 section 2.4). It returns false for a line with a control character
-// other than a tab between words (P38).
+// (RFC 5321 section 2.4). It returns false for a line with a control character,
+// a tab too (P38).
 func ParseCommand(line []byte) (Command, bool) {
 	for _, b := range line {
-		if b < ' ' && b != '\t' || b == 0x7f {
+		if b < ' ' || b == 0x7f {
 			return Command{}, false
 		}
 	}
 	word, arg := line, []byte(nil)
-	if i := bytes.IndexAny(line, " \t"); i >= 0 {
-		word, arg = line[:i], bytes.Trim(line[i:], " \t")
+	if i := bytes.IndexByte(line, ' '); i >= 0 {
+		word, arg = line[:i], bytes.Trim(line[i:], " ")
 	}
 	return Command{Verb: lookUpVerb(word), Arg: arg}, true
 }
 
 // PeekVerb returns the verb of a line without checking it further.
 func PeekVerb(line []byte) Verb {
-	if i := bytes.IndexAny(line, " \t"); i >= 0 {
+	if i := bytes.IndexByte(line, ' '); i >= 0 {
 		line = line[:i]
 	}
 	return lookUpVerb(line)
@@ -166,6 +166,7 @@ var (
 	errRcptWord  = &SyntaxError{501, EnhancedCode{5, 5, 4}, "RCPT TO:<address> wanted"}
 	errSize      = &SyntaxError{501, EnhancedCode{5, 5, 4}, "SIZE= wants a number of octets"}
 	errBody      = &SyntaxError{501, EnhancedCode{5, 5, 4}, "BODY= wants 7BIT or 8BITMIME"}
+	errBinary    = &SyntaxError{555, EnhancedCode{5, 5, 4}, "BODY=BINARYMIME is not offered"}
 	errTwice     = &SyntaxError{501, EnhancedCode{5, 5, 4}, "The same parameter twice"}
 	errParameter = &SyntaxError{555, EnhancedCode{5, 5, 4}, "Unknown parameter"}
 	errUTF8      = &SyntaxError{553, EnhancedCode{5, 6, 7}, "Address needs SMTPUTF8, which is not offered"}
@@ -218,6 +219,8 @@ func (m *Mail) parameter(key, value []byte, extended bool) error {
 			m.Body = Body7Bit
 		case equalFold(value, "8BITMIME"):
 			m.Body = Body8BitMIME
+		case equalFold(value, "BINARYMIME"):
+			return errBinary
 		default:
 			return errBody
 		}
@@ -255,13 +258,13 @@ func cutWord(arg []byte, upper string) ([]byte, bool) {
 	if len(arg) < len(upper) || !equalFold(arg[:len(upper)], upper) {
 		return nil, false
 	}
-	return bytes.TrimLeft(arg[len(upper):], " \t"), true
+	return bytes.TrimLeft(arg[len(upper):], " "), true
 }
 
 // nextParameter cuts KEY or KEY=value off the front. An empty key is the end.
 func nextParameter(s []byte) (key, value, rest []byte) {
-	s = bytes.TrimLeft(s, " \t")
-	if i := bytes.IndexAny(s, " \t"); i >= 0 {
+	s = bytes.TrimLeft(s, " ")
+	if i := bytes.IndexByte(s, ' '); i >= 0 {
 		s, rest = s[:i], s[i:]
 	}
 	key, value, _ = bytes.Cut(s, []byte{'='})
@@ -296,8 +299,8 @@ type Bdat struct {
 // octets that follow is unknown, and the connection cannot go on (P21).
 func ParseBdat(arg []byte) (Bdat, bool) {
 	number, rest := arg, []byte(nil)
-	if i := bytes.IndexAny(arg, " \t"); i >= 0 {
-		number, rest = arg[:i], bytes.Trim(arg[i:], " \t")
+	if i := bytes.IndexByte(arg, ' '); i >= 0 {
+		number, rest = arg[:i], bytes.Trim(arg[i:], " ")
 	}
 	size, ok := ParseNumber(number)
 	if !ok {

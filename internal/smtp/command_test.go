@@ -13,13 +13,13 @@ func TestParseCommand(t *testing.T) {
 	}{
 		{"NOOP", VerbNoop, ""},
 		{"noop", VerbNoop, ""},
-		{"nOoP \t ", VerbNoop, ""},
+		{"nOoP   ", VerbNoop, ""},
 		{"NOOPS", VerbUnknown, ""},
 		{"NOO", VerbUnknown, ""},
 		{"", VerbUnknown, ""},
 		{" NOOP", VerbUnknown, "NOOP"},
 		{"EHLO mx.example.org", VerbEHLO, "mx.example.org"},
-		{"HELO\tmx", VerbHELO, "mx"},
+		{"HELO  mx", VerbHELO, "mx"},
 		{"LHLO mx", VerbLHLO, "mx"},
 		{"MAIL FROM:<a@b> SIZE=1 ", VerbMail, "FROM:<a@b> SIZE=1"},
 		{"rcpt to:<a@b>", VerbRcpt, "to:<a@b>"},
@@ -61,7 +61,7 @@ func TestParseCommandControls(t *testing.T) {
 		for i := range len(line) + 1 {
 			with := line[:i] + string([]byte{byte(b)}) + line[i:]
 			_, ok := ParseCommand([]byte(with))
-			if control := b < ' ' && b != '\t' || b == 0x7f; ok == control {
+			if control := b < ' ' || b == 0x7f; ok == control {
 				t.Errorf("%q: %v", with, ok)
 			}
 		}
@@ -78,7 +78,7 @@ func TestParseBdat(t *testing.T) {
 		{"10", Bdat{Size: 10}, true},
 		{"0 LAST", Bdat{Last: true}, true},
 		{"10 last", Bdat{Size: 10, Last: true}, true},
-		{"10 \t LAST", Bdat{Size: 10, Last: true}, true},
+		{"10   LAST", Bdat{Size: 10, Last: true}, true},
 		{"010", Bdat{Size: 10}, true},
 		{"999999999999999999", Bdat{Size: 999999999999999999}, true},
 		{"9999999999999999999", Bdat{}, false},

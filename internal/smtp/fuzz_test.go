@@ -24,7 +24,7 @@ func FuzzCommand(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		cmd, ok := ParseCommand(line)
-		if ok == hasControl(bytes.ReplaceAll(line, []byte{'\t'}, nil)) {
+		if ok == hasControl(line) {
 			t.Fatalf("%q is a command: %v", line, ok)
 		}
 		if !ok {

@@ -14,7 +14,7 @@ func parsePath(s []byte) (path, rest []byte, ok bool) {
 		return nil, s, false
 	}
 	if s[0] != '<' {
-		if i := bytes.IndexAny(s, " \t"); i >= 0 {
+		if i := bytes.IndexByte(s, ' '); i >= 0 {
 			s, rest = s[:i], s[i:]
 		}
 		return s, rest, len(s) <= maxPath && validMailbox(s)
@@ -24,7 +24,7 @@ func parsePath(s []byte) (path, rest []byte, ok bool) {
 		return nil, s, false
 	}
 	path, rest = s[1:end], s[end+1:]
-	if len(rest) > 0 && rest[0] != ' ' && rest[0] != '\t' {
+	if len(rest) > 0 && rest[0] != ' ' {
 		return nil, s, false
 	}
 	if len(path) > 0 && path[0] == '@' {

@@ -10,7 +10,7 @@ import (
 func paths() map[string]string {
 	return map[string]string{
 		"<a@example.org>":                   "a@example.org",
-		" \t<a@example.org>":                "a@example.org",
+		"  <a@example.org>":                 "a@example.org",
 		"a@example.org":                     "a@example.org",
 		"<A.b+c=d@Example.ORG>":             "A.b+c=d@Example.ORG",
 		"<postmaster>":                      "postmaster",
@@ -105,7 +105,7 @@ func TestParseParameters(t *testing.T) {
 		"  ":                    {},
 		" SIZE=0":               {HasSize: true},
 		" SIZE=42":              {Size: 42, HasSize: true},
-		"\tsize=042":            {Size: 42, HasSize: true},
+		" size=042":             {Size: 42, HasSize: true},
 		" BODY=7BIT":            {Body: Body7Bit},
 		" body=8bitmime":        {Body: Body8BitMIME},
 		" BODY=7BIT   SIZE=9 ":  {Size: 9, HasSize: true, Body: Body7Bit},
