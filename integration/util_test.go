@@ -87,7 +87,7 @@ func freeAddr(t *testing.T) string {
 // a pipe that the kernel closes. The returned function calls it off.
 func guard(t *testing.T, pgid int) func() {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", fmt.Sprintf("read x; [ \"$x\" = off ] || kill -9 -- -%d", pgid))
+	cmd := exec.Command("sh", "-c", fmt.Sprintf("read x; [ \"$x\" = off ] || kill -9 -%d", pgid))
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatalf("making the guard's pipe: %v", err)
