@@ -18,10 +18,12 @@ type attempt struct {
 	confirmed int        // how many of the transaction's accepted recipients it has taken
 	opened    bool       // it waits for content, or has part of it
 	spoiled   bool       // the connection is out of step, and fit only to be closed
+	putOff    bool       // some recipient was answered 4xx, and the observer was told
 	refusal   smtp.Reply // its 5xx to DATA; Code 0: none
 	stuffer   smtp.Stuffer
 	sent      int64 // octets of the content's copy that it has got
 	body      backend.Ticket
+	content   time.Time // when the first of it was sent
 }
 
 // endBody returns the ticket of the body, if that was begun: ending it is then
@@ -137,32 +139,50 @@ func (t *transaction) attach(u *upstream) {
 
 // dial attaches a new connection. A failure is told and recorded.
 func (t *transaction) dial(b *backend.Backend, limit time.Time) bool {
-	start := time.Now()
-	ticket := t.s.srv.deps.Observer.Begin(b, backend.StageConnect, start)
+	watch := dialWatch{t: t, b: b}
 	dialer := t.pool.dialer
-	dialer.Took = func(stage backend.Stage, d time.Duration) { t.took(b, stage, d) }
-	t.rec.Backend, t.rec.Stage, t.rec.Reached = b.ID().Name, backend.StageConnect, true
+	dialer.Watch = &watch
+	t.rec.Backend = b.ID().Name
 	conn, err := dialer.Dial(t.s.srv.base, b.Address(), limit)
 	if err != nil {
-		f := dialFault(err)
-		t.rec.Stage, ticket.Stage = f.stage, f.stage
-		t.failed(ticket, &f)
+		f := watch.fault(err)
+		t.failed(watch.ticket, &f)
 		t.noteTry(b, &f)
 		return false
 	}
-	now := time.Now()
-	ticket.Stage = backend.StageEHLO
-	t.s.srv.deps.Observer.End(ticket, backend.Outcome{Verdict: backend.Success, At: now})
 	b.Traffic.Open.Add(1)
-	t.attach(&upstream{Conn: conn, pool: t.pool, backend: b, born: now})
+	t.attach(&upstream{Conn: conn, pool: t.pool, backend: b, born: time.Now()})
 	return true
 }
 
-func dialFault(err error) fault {
-	f := fault{kind: faultUnreached, why: err.Error()}
+// dialWatch tells the observer of the stages of dialling.
+type dialWatch struct {
+	t      *transaction
+	b      *backend.Backend
+	ticket backend.Ticket
+}
+
+func (w *dialWatch) Begin(stage backend.Stage, now time.Time) time.Duration {
+	w.ticket = w.t.beginStage(w.b, stage, now)
+	return w.ticket.Patience
+}
+
+func (w *dialWatch) Passed(stage backend.Stage, took time.Duration) {
+	w.t.took(w.b, stage, took)
+	w.t.s.srv.deps.Observer.End(w.ticket, backend.Outcome{Verdict: backend.Success, At: time.Now()})
+}
+
+func (w *dialWatch) fault(err error) fault {
 	var e *connector.Error
-	if errors.As(err, &e) {
-		f.stage, f.why, f.reply = e.Stage, e.Why(), e.Reply
+	if errors.As(err, &e) && e.Err == nil {
+		return fault{kind: faultUnreached, stage: e.Stage, why: e.Why(), reply: e.Reply}
+	}
+	if e != nil {
+		err = e.Err
+	}
+	f := lostOrSilent(&w.ticket, w.ticket.Stage, err)
+	if f.kind == faultLost {
+		f.kind = faultUnreached
 	}
 	return f
 }

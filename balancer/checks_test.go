@@ -82,6 +82,7 @@ func (p *player) checkConnector(name string, srv *faulty.Server, what string) er
 		"messages":    func() int { return len(srv.Messages()) },
 		"failures":    func() int { return p.witness.verdicts(name, backend.Failure) },
 		"deferrals":   func() int { return p.witness.verdicts(name, backend.Deferral) },
+		"waits":       func() int { return p.witness.verdicts(name, backend.Waited) },
 		"ambiguous":   func() int { return int(b.Traffic.Ambiguous.Load()) },
 		"idle":        func() int { return int(b.Traffic.Idle.Load()) },
 		"inflight":    func() int { return int(b.InFlight()) },

@@ -38,11 +38,7 @@ func (c *content) finish() {
 // answer waits for the answer to the terminator.
 func (c *content) answer() {
 	t, a := c.t, c.t.at
-	obs := t.s.srv.deps.Observer
-	now := time.Now()
-	body := a.endBody()
-	t.took(a.backend, backend.StageBody, now.Sub(body.Began))
-	obs.End(body, backend.Outcome{Verdict: backend.Success, At: now})
+	t.took(a.backend, backend.StageBody, time.Since(a.content))
 	t.settleFailure()
 	ticket, f := t.await(backend.StageFinalDot, c.endedAt.Add(totalFinalDot), nil)
 	switch {

@@ -2,11 +2,11 @@ package balancer
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
 	"weir/internal/backend"
-	"weir/internal/connector"
 	"weir/internal/smtp"
 )
 
@@ -31,7 +31,7 @@ func (c *content) push() {
 // recover moves the transaction to another connector if the copy is whole (P8).
 func (c *content) recover(f *fault) {
 	t := c.t
-	if f.kind == faultLost || f.kind == faultGone || f.kind == faultDeferred {
+	if f.kind == faultLost || f.kind == faultGone || f.kind == faultDeferred || f.kind == faultSilent {
 		if !c.copy.complete() {
 			t.leave(f)
 			t.giveUp()
@@ -47,14 +47,27 @@ func (c *content) recover(f *fault) {
 func (c *content) resend() fault { return c.forward(false) }
 
 // forward writes what the connector has not got yet; at the end of the content
-// with its terminator, which is the commit point.
+// with its terminator, which is the commit point. Only this counts as the
+// connector's time: how slowly the sender sends is nothing to it.
 func (c *content) forward(final bool) fault {
 	a := c.t.at
-	if a.body.Backend == nil {
-		a.body = c.t.s.srv.deps.Observer.Begin(a.backend, backend.StageBody, time.Now())
-		c.t.rec.Stage = backend.StageBody
-	}
 	a.opened = true
+	if a.sent == c.copy.total && !final {
+		return fault{}
+	}
+	now := time.Now()
+	if a.content.IsZero() {
+		a.content = now
+	}
+	a.body = c.t.beginStage(a.backend, backend.StageBody, now)
+	f := c.send(a, final)
+	if body := a.endBody(); body.Backend != nil && f.kind == noFault {
+		c.t.tell(body, backend.Outcome{Verdict: backend.Success, At: time.Now()})
+	}
+	return f
+}
+
+func (c *content) send(a *attempt, final bool) fault {
 	for {
 		p := c.copy.from(a.sent)
 		last := final && a.sent+int64(len(p)) == c.copy.total
@@ -96,7 +109,7 @@ func (c *content) sendData(a *attempt, p []byte, last bool) fault {
 	case early:
 		return c.heard()
 	case err != nil && !whole:
-		return c.lost(connector.Describe(err))
+		return c.lost(err)
 	}
 	a.sent += int64(len(p))
 	return fault{}
@@ -135,13 +148,13 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 	case early:
 		return c.heard()
 	case err != nil && n < size:
-		return c.lost(connector.Describe(err))
+		return c.lost(err)
 	case last:
 		return fault{}
 	}
 	a.sent += int64(len(p))
 	if err := a.ReadReply(&c.t.reply, time.Now().Add(c.patience())); err != nil {
-		return c.lost(connector.Describe(err))
+		return c.lost(err)
 	}
 	if c.t.reply.Class() == 2 {
 		return fault{}
@@ -152,12 +165,19 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 // patience is how long a connector may make no progress with the content. It is
 // never negative.
 func (c *content) patience() time.Duration {
-	return max(min(c.t.pool.Timeouts[backend.StageBody], time.Until(c.until)), 0)
+	p := min(c.t.pool.Timeouts[backend.StageBody], time.Until(c.until))
+	if moveOn := c.t.at.body.Patience; moveOn > 0 && c.movable() {
+		p = min(p, moveOn)
+	}
+	return max(p, 0)
 }
 
 // lost is a connector that went away over the content.
-func (c *content) lost(why string) fault {
-	f := fault{kind: faultLost, stage: backend.StageBody, why: why}
+func (c *content) lost(err error) fault {
+	f := lostBy(faultLost, backend.StageBody, err)
+	if f.silent && c.t.at.body.Patience > 0 && c.movable() {
+		f.kind = faultSilent
+	}
 	c.bodyFailed(&f)
 	return f
 }
@@ -176,9 +196,9 @@ func (c *content) heard() fault {
 	err := c.t.at.ReadReply(&c.t.reply, time.Now().Add(earlyPatience))
 	switch {
 	case errors.Is(err, smtp.ErrReplySyntax):
-		return c.lost("unexpected answer: " + err.Error())
+		return c.lost(fmt.Errorf("unexpected answer: %w", err))
 	case err != nil:
-		return c.lost(connector.Describe(err))
+		return c.lost(err)
 	}
 	return c.early()
 }
@@ -196,7 +216,7 @@ func (c *content) early() fault {
 		t.failed(t.at.endBody(), &f)
 		return f
 	case t.reply.Class() == 3:
-		return c.lost("unexpected answer " + t.reply.String())
+		return c.lost(errors.New("unexpected answer " + t.reply.String()))
 	}
 	kind := faultDeferred
 	if t.reply.Code == 421 {

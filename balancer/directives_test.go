@@ -17,7 +17,7 @@ import (
 //	     STAGE mute|drop|reset|garbage|endless|stall|REPLY [store] [times=N] [after=N] [reused] [delay=D] [if=TEXT]
 //	! a: down | up | drain | refuse | heal | cut | without CHUNKING,PIPELINING | size N
 //	! max_connections=1
-//	! pool timeouts.STAGE=D | queue_timeout=D | replay_buffer=N | reuse.messages=N | reuse.bytes=N | reuse.max_idle=N | reuse.idle=D | reuse.age=D
+//	! pool timeouts.STAGE=D | patience.STAGE=D | queue_timeout=D | replay_buffer=N | reuse.messages=N | reuse.bytes=N | reuse.max_idle=N | reuse.idle=D | reuse.age=D
 //	! listener errors=N | recipients=N | message_size=N | connections=N | max_hops=N | messages=N | command=D | data=D | greeting=D | session=D | reject | received
 //	! replay_memory=N
 //	! shutdown
@@ -61,15 +61,22 @@ func parseTime(s string, to *time.Duration) (err error) {
 	return err
 }
 
+func parseStageTime(name, value string, to *[backend.Stages]time.Duration) error {
+	for stage := range backend.Stages {
+		if stage.String() == name {
+			return parseTime(value, &to[stage])
+		}
+	}
+	return fmt.Errorf("no stage %q", name)
+}
+
 func (p *player) setPool(key, value string) error {
 	pool := p.pool()
 	if name, ok := strings.CutPrefix(key, "timeouts."); ok {
-		for stage := range backend.Stages {
-			if stage.String() == name {
-				return parseTime(value, &pool.Timeouts[stage])
-			}
-		}
-		return fmt.Errorf("no stage %q", name)
+		return parseStageTime(name, value, (*[backend.Stages]time.Duration)(&pool.Timeouts))
+	}
+	if name, ok := strings.CutPrefix(key, "patience."); ok {
+		return parseStageTime(name, value, &p.witness.patience)
 	}
 	switch key {
 	case "queue_timeout":

@@ -162,9 +162,11 @@ func (t *transaction) deadline(stage backend.Stage, now, limit time.Time) time.T
 func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error) (backend.Ticket, fault) {
 	a := t.at
 	now := time.Now()
-	t.rec.Stage, t.rec.Reached = stage, true
-	ticket := t.s.srv.deps.Observer.Begin(a.backend, stage, now)
+	ticket := t.beginStage(a.backend, stage, now)
 	deadline := t.deadline(stage, now, limit)
+	if p := ticket.Patience; p > 0 && now.Add(p).Before(deadline) {
+		deadline = now.Add(p)
+	}
 	err := a.ReadReply(&t.reply, deadline)
 	t.took(a.backend, stage, time.Since(now))
 	if err != nil && sendErr != nil {
@@ -177,9 +179,10 @@ func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error)
 	case err != nil && replaceable && !connector.IsTimeout(err):
 		return ticket, fault{kind: faultStale, stage: stage, why: connector.Describe(err)}
 	case err != nil:
+		f := lostOrSilent(&ticket, stage, err)
 		// With less than its own time a connector cannot be blamed for silence.
-		hurried := connector.IsTimeout(err) && deadline.Sub(now) < t.pool.Timeouts[stage]
-		return ticket, fault{kind: faultLost, stage: stage, why: connector.Describe(err), hurried: hurried}
+		f.hurried = f.silent && deadline == limit && limit.Before(now.Add(t.pool.Timeouts[stage]))
+		return ticket, f
 	case t.reply.Code == 421 && replaceable:
 		return ticket, fault{kind: faultStale, stage: stage, why: t.reply.String()}
 	case t.reply.Code == 421:

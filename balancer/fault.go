@@ -1,7 +1,12 @@
 package balancer
 
 import (
+	"errors"
+	"syscall"
+	"time"
+
 	"weir/internal/backend"
+	"weir/internal/connector"
 	"weir/internal/smtp"
 )
 
@@ -20,6 +25,7 @@ const (
 	faultRefused              // a 5xx that is the connector's right: no other one is asked
 	faultBroken               // a recipient that was promised is refused after a move (P7)
 	faultMaybeTaken           // the message may have been taken (P9)
+	faultSilent               // silent for so long that the transaction moves on (P16)
 )
 
 // fault is what went wrong with an attempt.
@@ -29,8 +35,29 @@ type fault struct {
 	why   string     // for people, without the stage
 	reply smtp.Reply // what the connector said; Code 0: nothing
 
+	silent  bool // there was no answer in time
+	refused bool // the connection was refused
 	hurried bool // the transaction's total ended before the stage's own deadline
 }
+
+// lostBy is the fault of a connection that failed by err.
+func lostBy(kind faultKind, stage backend.Stage, err error) fault {
+	return fault{
+		kind: kind, stage: stage, why: connector.Describe(err),
+		silent: connector.IsTimeout(err), refused: errors.Is(err, syscall.ECONNREFUSED),
+	}
+}
+
+// outcome is what the observer is told of a fault.
+func (f *fault) outcome(now time.Time) backend.Outcome {
+	return backend.Outcome{
+		Verdict: f.verdict(), At: now, Code: f.reply.Code, Why: f.String(),
+		Silent: f.silent, Refused: f.refused, Full: isFull(&f.reply),
+	}
+}
+
+// isFull recognises a connector that is out of resources (P18; RFC 3463, X.3.1).
+func isFull(r *smtp.Reply) bool { return r.Code == 452 && r.Enhanced == enhanced(4, 3, 1) }
 
 func (f *fault) String() string { return f.stage.String() + ": " + f.why }
 
@@ -45,6 +72,8 @@ func (f *fault) verdict() backend.Verdict {
 		return backend.Failure
 	case faultDeferred:
 		return backend.Deferral
+	case faultSilent:
+		return backend.Waited
 	case faultRefused:
 		return backend.Success
 	default:

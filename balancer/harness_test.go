@@ -140,6 +140,7 @@ func (b *bench) member(name string) *backend.Backend {
 
 // witness is the balancer's observer and recorder.
 type witness struct {
+	patience     [backend.Stages]time.Duration // what health would say (P16)
 	deaf         bool
 	tickets      atomic.Int64 // begun and not ended
 	mu           sync.Mutex
@@ -156,7 +157,7 @@ type observed struct {
 
 func (w *witness) Begin(b *backend.Backend, stage backend.Stage, now time.Time) backend.Ticket {
 	w.tickets.Add(1)
-	return backend.Ticket{Backend: b, Stage: stage, Began: now}
+	return backend.Ticket{Backend: b, Stage: stage, Began: now, Patience: w.patience[stage]}
 }
 
 func (w *witness) End(t backend.Ticket, o backend.Outcome) {

@@ -45,9 +45,23 @@ func (p *pool) candidates() *policies.Candidates { return p.cache.Of(p.view()) }
 
 // usable reports whether a connector may still get mail. Candidates are chosen
 // from one snapshot, and a failover may come much later.
-func (p *pool) usable(b *backend.Backend) bool {
+func (p *pool) usable(b *backend.Backend) bool { return p.member(b) != nil }
+
+// member returns what is known of a connector that may get mail, else nil.
+func (p *pool) member(b *backend.Backend) *backend.Member {
 	m := p.view().Member(b.ID().Name)
-	return m != nil && m.Backend == b && m.Eligible
+	if m == nil || m.Backend != b || !m.Eligible {
+		return nil
+	}
+	return m
+}
+
+// keeps reports whether a connection may be used again. When its connector last
+// had no room, it may have been this very connection that took it up (P18); and
+// where new ones are not greeted any more, old ones must not hide that.
+func (p *pool) keeps(u *upstream) bool {
+	m := p.member(u.backend)
+	return m != nil && u.born.After(m.Health.FullAt)
 }
 
 // take returns a kept connection that is still fit for use, or nil. The caller
@@ -64,7 +78,7 @@ func (p *pool) take(b *backend.Backend, now time.Time) *upstream {
 		p.idle[b] = kept[:len(kept)-1]
 		p.mu.Unlock()
 		b.Traffic.Idle.Add(-1)
-		if u.fit(now) {
+		if u.fit(now) && p.keeps(u) {
 			return u
 		}
 		u.retire()
@@ -74,7 +88,7 @@ func (p *pool) take(b *backend.Backend, now time.Time) *upstream {
 // keep puts a connection back, or says goodbye where it has served enough.
 func (p *pool) keep(u *upstream, now time.Time) {
 	u.idleSince = now
-	if !u.withinBudget(now) || !p.usable(u.backend) {
+	if !u.withinBudget(now) || !p.keeps(u) {
 		u.quit()
 		return
 	}
@@ -100,10 +114,9 @@ func (p *pool) tidy(now time.Time) {
 	var gone []*upstream
 	p.mu.Lock()
 	for b, kept := range p.idle {
-		usable := !closing && p.usable(b)
 		fit := kept[:0]
 		for _, u := range kept {
-			if usable && u.fit(now) {
+			if !closing && p.keeps(u) && u.fit(now) {
 				fit = append(fit, u)
 			} else {
 				gone = append(gone, u)

@@ -18,7 +18,8 @@ type unsettled struct {
 // may be at fault, so the first failure waits for what the second connector does.
 func (t *transaction) failed(ticket backend.Ticket, f *fault) {
 	now := time.Now()
-	outcome := backend.Outcome{Verdict: f.verdict(), At: now, Code: f.reply.Code, Why: f.String()}
+	outcome := f.outcome(now)
+	t.noteMove(&ticket, f)
 	maybeMessage := ticket.Stage >= backend.StageMail && ticket.Stage <= backend.StageBody && f.kind == faultLost
 	switch {
 	case !maybeMessage:
@@ -61,9 +62,16 @@ func (t *transaction) passed(ticket backend.Ticket) {
 	if u := t.unsettled; u != nil && ticket.Stage >= u.ticket.Stage {
 		t.settleFailure()
 	}
-	verdict := backend.Success
+	o := backend.Outcome{Verdict: backend.Success, At: time.Now(), Code: t.reply.Code}
 	if t.reply.Class() == 4 {
-		verdict = backend.Deferral
+		o.Verdict, o.Full, o.Why = backend.Deferral, isFull(&t.reply), t.reply.String()
+		if ticket.Stage == backend.StageRcpt {
+			// One message to many recipients is one sign, not many.
+			if t.at.putOff {
+				o.Verdict = backend.Neutral
+			}
+			t.at.putOff = true
+		}
 	}
-	t.s.srv.deps.Observer.End(ticket, backend.Outcome{Verdict: verdict, At: time.Now(), Code: t.reply.Code})
+	t.s.srv.deps.Observer.End(ticket, o)
 }

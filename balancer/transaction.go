@@ -46,6 +46,7 @@ type transaction struct {
 	spare      attempt  // storage of at
 	unsettled  *unsettled
 	lastFault  fault
+	patience   patience
 	maybeTaken bool // the terminator was written and not answered
 
 	// verdict, when its code is set, is the answer to everything that is still

@@ -5,7 +5,7 @@ import "time"
 // derive fills in what follows from the facts of a pool's members: state with
 // its reason, and eligibility, which depends on the other members too.
 func derive(p *Pool, started bool, now time.Time) {
-	p.Eligible = 0
+	p.Eligible, p.Panic = 0, false
 	for i := range p.Members {
 		m := &p.Members[i]
 		state, reason := deriveState(m)
@@ -18,6 +18,7 @@ func derive(p *Pool, started bool, now time.Time) {
 			p.Eligible++
 		}
 	}
+	panicIn(p)
 	if p.Eligible > 0 || !started {
 		return
 	}
@@ -26,6 +27,23 @@ func derive(p *Pool, started bool, now time.Time) {
 	for i := range p.Members {
 		if m := &p.Members[i]; m.State == StateStarting {
 			m.Eligible = true
+			p.Eligible++
+		}
+	}
+}
+
+// panicIn makes the ejected eligible again where too few others are: when nearly
+// everybody is ejected, the few that are left would only be the next. What was
+// ejected in the body or at the final dot stays out: mail is lost sight of there,
+// not refused.
+func panicIn(p *Pool) {
+	if 100*p.Eligible >= p.PanicPercent*len(p.Members) {
+		return
+	}
+	for i := range p.Members {
+		m := &p.Members[i]
+		if m.State == StateEjected && m.Health.Stage != StageBody && m.Health.Stage != StageFinalDot {
+			m.Eligible, p.Panic = true, true
 			p.Eligible++
 		}
 	}
@@ -44,7 +62,7 @@ func deriveState(m *Member) (State, string) {
 		return StateDown, m.Health.Reason
 	case m.Spec.Critical != "":
 		return StateDown, m.Spec.Critical
-	case m.Health.Breaker != BreakerClosed:
+	case m.Health.Breaker == BreakerOpen, m.Health.Breaker == BreakerHalfOpen && !m.Health.Recovering:
 		return StateEjected, m.Health.Reason
 	case m.Health.Health == HealthUnknown:
 		return StateStarting, "no probe has ended yet"

@@ -19,6 +19,8 @@ func TestStateDerivation(t *testing.T) {
 	down := HealthFact{Health: HealthDown, Breaker: BreakerOpen, Reason: "3 probes failed"}
 	ejected := HealthFact{Health: HealthUp, Breaker: BreakerOpen, Reason: "stuck at data"}
 	halfOpen := HealthFact{Health: HealthUp, Breaker: BreakerHalfOpen, Reason: "trial"}
+	trial := HealthFact{Health: HealthUp, Breaker: BreakerHalfOpen, Recovering: true, Reason: "on trial"}
+	trialUnknown := HealthFact{Breaker: BreakerHalfOpen, Recovering: true}
 	ejectedUnknown := HealthFact{Breaker: BreakerOpen, Reason: "stuck at data"}
 	recovering := HealthFact{Health: HealthUp, Recovering: true, Reason: "slow start"}
 	unknownRecovering := HealthFact{Recovering: true}
@@ -36,6 +38,8 @@ func TestStateDerivation(t *testing.T) {
 		{"starting hides recovering", Member{Health: unknownRecovering}, StateStarting, "no probe has ended yet"},
 		{"ejected", Member{Health: ejected}, StateEjected, "stuck at data"},
 		{"half-open is ejected", Member{Health: halfOpen}, StateEjected, "trial"},
+		{"half-open is recovering when mail is the trial", Member{Health: trial}, StateRecovering, "on trial"},
+		{"starting hides a trial", Member{Health: trialUnknown}, StateStarting, "no probe has ended yet"},
 		{"ejected hides starting", Member{Health: ejectedUnknown}, StateEjected, "stuck at data"},
 		{"down hides ejected", Member{Health: down}, StateDown, "3 probes failed"},
 		{"critical", Member{Spec: critical, Health: up}, StateDown, "consul check failed"},
@@ -118,6 +122,66 @@ func TestRedundant(t *testing.T) {
 		if got := p.Redundant(); got != tc.want {
 			t.Errorf("%d eligible of min_redundancy %d: %t, want %t", tc.eligible, tc.minimum, got, tc.want)
 		}
+	}
+}
+
+// Below panic_percent the ejected are used again, but neither those whose mail
+// may be lost nor any that is out for another reason; they are still called
+// ejected, and do not make the pool redundant.
+func TestPanic(t *testing.T) {
+	up := Member{Health: HealthFact{Health: HealthUp}}
+	open := Member{Health: HealthFact{Health: HealthUp, Breaker: BreakerOpen, Stage: StageRcpt}}
+	half := Member{Health: HealthFact{Health: HealthUp, Breaker: BreakerHalfOpen, Stage: StageData}}
+	body := Member{Health: HealthFact{Health: HealthUp, Breaker: BreakerOpen, Stage: StageBody}}
+	dot := Member{Health: HealthFact{Health: HealthUp, Breaker: BreakerOpen, Stage: StageFinalDot}}
+	down := Member{Health: HealthFact{Health: HealthDown, Breaker: BreakerOpen, Stage: StageRcpt}}
+	drained := open
+	drained.Admin.Admin = AdminDrain
+	disabled := open
+	disabled.Admin.Admin = AdminDisabled
+	starting := Member{}
+
+	for _, tc := range []struct {
+		name    string
+		percent int
+		members []Member
+		want    string // of each member, whether it is eligible
+		panics  bool
+	}{
+		{"off", 0, []Member{open, open}, "..", false},
+		{"exactly the share", 50, []Member{up, open}, "x.", false},
+		{"below it", 51, []Member{up, open}, "xx", true},
+		{"half-open too", 100, []Member{half, up}, "xx", true},
+		{"body and final dot stay out", 100, []Member{up, body, dot, open}, "x..x", true},
+		{"nobody to take back", 100, []Member{up, body, dot}, "x..", false},
+		{"down, drained and disabled stay out", 100, []Member{down, drained, disabled, open}, "...x", true},
+		{"drained ones are members too", 50, []Member{up, drained, drained, open}, "x..x", true},
+		{"better than the unknown", 100, []Member{open, starting}, "x.", true},
+		{"the unknown, where there is nothing else", 100, []Member{dot, starting}, ".x", false},
+		{"empty", 100, nil, "", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := &Pool{PoolConfig: PoolConfig{PanicPercent: tc.percent, MinRedundancy: 2}, Members: tc.members}
+			derive(p, true, time.Now())
+			got, n, sound := "", 0, 0
+			for _, m := range p.Members {
+				mark := "."
+				if m.Eligible {
+					mark = "x"
+					n++
+					if m.State != StateEjected {
+						sound++
+					}
+				}
+				got += mark
+			}
+			if got != tc.want || p.Panic != tc.panics || p.Eligible != n {
+				t.Errorf("eligible %s (%d), panic %t; want %s, panic %t", got, p.Eligible, p.Panic, tc.want, tc.panics)
+			}
+			if p.Redundant() != (sound >= 2) {
+				t.Errorf("redundant %t with %d that are not ejected", p.Redundant(), sound)
+			}
+		})
 	}
 }
 

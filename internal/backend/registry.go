@@ -15,6 +15,7 @@ type PoolConfig struct {
 	Protocol       string
 	MaxConnections int // per connector; 0: no limit
 	MinRedundancy  int // eligible connectors below which the pool is not redundant; 0: off
+	PanicPercent   int // share of the members, in percent, below which ejected ones are used again; 0: off
 }
 
 // Member is one connector in a snapshot: its facts at that moment, and what
@@ -35,11 +36,20 @@ type Pool struct {
 	PoolConfig
 	Members  []Member
 	Eligible int
+	Panic    bool // ejected connectors are eligible, because too few others are
 }
 
 // Redundant reports whether as many connectors are eligible as the pool's
-// min_redundancy asks for.
-func (p *Pool) Redundant() bool { return p.Eligible >= p.MinRedundancy }
+// min_redundancy asks for. Those that are used in panic do not count.
+func (p *Pool) Redundant() bool {
+	n := p.Eligible
+	for i := range p.Members {
+		if m := &p.Members[i]; p.Panic && m.Eligible && m.State == StateEjected {
+			n--
+		}
+	}
+	return n >= p.MinRedundancy
+}
 
 // Member returns the connector of that name, or nil.
 func (p *Pool) Member(name string) *Member {

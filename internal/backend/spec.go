@@ -90,18 +90,21 @@ func (c Capabilities) Has(ext Extension) bool { return c.Ext&ext == ext }
 type HealthFact struct {
 	Health       Health
 	Breaker      Breaker
+	Stage        Stage  // where the breaker was opened; only while it is not closed
 	Recovering   bool   // a trial or slow start is under way
 	Reason       string // in plain words, for people
 	Since        time.Time
 	Capabilities Capabilities
-	Limit        int // learned concurrency limit; 0: none
+	Limit        int       // learned concurrency limit; 0: none
+	FullAt       time.Time // when it last had no room, while Limit is learned from that; else zero
+	Share        float64   // of its weight that it gets, for latency and slow start; 0: all of it
 	Probe        ProbeFact
 }
 
 // ProbeFact is the last probe's result.
 type ProbeFact struct {
 	At    time.Time
-	Depth string // tcp | banner | ehlo | envelope
+	Depth string // tcp | banner | ehlo | starttls | envelope | message
 	OK    bool
 	Stage Stage // where it ended
 	Error string

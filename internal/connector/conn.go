@@ -18,6 +18,7 @@ type Conn struct {
 	out    []byte
 	banner string
 	caps   backend.Capabilities
+	offers []string
 	now    instantWrite
 }
 
@@ -37,6 +38,10 @@ func (c *Conn) Banner() string { return c.banner }
 
 // Capabilities returns what EHLO announced on this connection.
 func (c *Conn) Capabilities() backend.Capabilities { return c.caps }
+
+// Offers returns the lines of the answer to EHLO behind its greeting, as the
+// connector wrote them: keywords with their parameters. After HELO there are none.
+func (c *Conn) Offers() []string { return c.offers }
 
 // LocalAddr returns our end of the connection.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }

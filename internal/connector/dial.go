@@ -20,8 +20,17 @@ type Dialer struct {
 	Buffers  *smtp.Buffers // nil: buffers of its own for each connection
 	// DialContext opens the TCP connection; nil means a plain net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	// Took is told how long each stage of dialling took; nil: nobody is.
-	Took func(stage backend.Stage, d time.Duration)
+	// Watch follows the stages of dialling; nil: nobody does.
+	Watch StageWatch
+}
+
+// StageWatch follows the stages of dialling.
+type StageWatch interface {
+	// Begin is told that a stage begins. It returns how long to wait at most; 0:
+	// as long as the stage's timeout allows.
+	Begin(stage backend.Stage, now time.Time) (patience time.Duration)
+	// Passed is told that the stage went well. One that did not ends the dialling.
+	Passed(stage backend.Stage, took time.Duration)
 }
 
 // Dial connects, reads the banner and says EHLO, each within its stage's
@@ -31,13 +40,15 @@ func (d *Dialer) Dial(ctx context.Context, address string, deadline time.Time) (
 	inTime, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	start := time.Now()
-	c, err := d.Connect(inTime, address)
+	connecting, done := context.WithDeadline(inTime, d.until(backend.StageConnect, start, deadline))
+	c, err := d.Connect(connecting, address)
+	done()
 	if err != nil {
 		return nil, err
 	}
-	start = d.took(backend.StageConnect, start)
+	d.passed(backend.StageConnect, start)
 	goesOn := context.AfterFunc(ctx, c.Abort)
-	stage, err := d.welcome(c, start, deadline)
+	stage, err := d.welcome(c, deadline)
 	if !goesOn() {
 		err = &Error{Stage: stage, Err: context.Cause(ctx)}
 	}
@@ -49,15 +60,17 @@ func (d *Dialer) Dial(ctx context.Context, address string, deadline time.Time) (
 }
 
 // welcome reads the banner and says EHLO. It returns the stage that it reached.
-func (d *Dialer) welcome(c *Conn, start, deadline time.Time) (backend.Stage, error) {
+func (d *Dialer) welcome(c *Conn, deadline time.Time) (backend.Stage, error) {
+	start := time.Now()
 	if err := c.Greet(d.until(backend.StageBanner, start, deadline)); err != nil {
 		return backend.StageBanner, err
 	}
-	start = d.took(backend.StageBanner, start)
+	d.passed(backend.StageBanner, start)
+	start = time.Now()
 	if err := c.Hello(d.Hostname, d.until(backend.StageEHLO, start, deadline)); err != nil {
 		return backend.StageEHLO, err
 	}
-	d.took(backend.StageEHLO, start)
+	d.passed(backend.StageEHLO, start)
 	return backend.StageEHLO, nil
 }
 
@@ -84,19 +97,25 @@ func (d *Dialer) Connect(ctx context.Context, address string) (*Conn, error) {
 	return newConn(nc, buffers), nil
 }
 
+// until begins a stage and returns its deadline: the stage's own timeout, the
+// watch's patience or the given deadline, whichever is first.
 func (d *Dialer) until(stage backend.Stage, start, deadline time.Time) time.Time {
 	if t := d.Timeouts[stage]; t > 0 && start.Add(t).Before(deadline) {
-		return start.Add(t)
+		deadline = start.Add(t)
+	}
+	if d.Watch == nil {
+		return deadline
+	}
+	if p := d.Watch.Begin(stage, start); p > 0 && start.Add(p).Before(deadline) {
+		deadline = start.Add(p)
 	}
 	return deadline
 }
 
-func (d *Dialer) took(stage backend.Stage, start time.Time) time.Time {
-	now := time.Now()
-	if d.Took != nil {
-		d.Took(stage, now.Sub(start))
+func (d *Dialer) passed(stage backend.Stage, start time.Time) {
+	if d.Watch != nil {
+		d.Watch.Passed(stage, time.Since(start))
 	}
-	return now
 }
 
 // Greet reads the whole banner, however many lines or pieces it comes in. Only
@@ -122,7 +141,8 @@ func (c *Conn) Hello(hostname string, deadline time.Time) error {
 	}
 	switch reply.Code {
 	case 250:
-		c.caps = parseCapabilities(reply.Lines())
+		lines := reply.Lines()
+		c.offers, c.caps = lines[1:], parseCapabilities(lines)
 		return nil
 	case 500, 502:
 		if err := c.Do("HELO "+hostname, &reply, deadline); err != nil {
@@ -132,7 +152,7 @@ func (c *Conn) Hello(hostname string, deadline time.Time) error {
 	if reply.Code != 250 {
 		return &Error{Stage: backend.StageEHLO, Reply: reply}
 	}
-	c.caps = backend.Capabilities{Known: true}
+	c.offers, c.caps = nil, backend.Capabilities{Known: true}
 	return nil
 }
 

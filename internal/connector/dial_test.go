@@ -15,18 +15,41 @@ import (
 	"weir/internal/smtp"
 )
 
+// stageLog writes down the stages of dialling.
+type stageLog struct {
+	t             *testing.T
+	patience      time.Duration
+	begun, passed []backend.Stage
+}
+
+func (l *stageLog) Begin(stage backend.Stage, _ time.Time) time.Duration {
+	l.begun = append(l.begun, stage)
+	return l.patience
+}
+
+func (l *stageLog) Passed(stage backend.Stage, took time.Duration) {
+	if took < 0 || took > ample {
+		l.t.Errorf("%s took %s", stage, took)
+	}
+	l.passed = append(l.passed, stage)
+}
+
+// A watch's patience ends a stage before its timeout does.
+func TestDialWithPatience(t *testing.T) {
+	srv := misbehaving(t, faulty.At(faulty.EHLO, faulty.Mute))
+	stages := &stageLog{t: t, patience: 50 * time.Millisecond}
+	d := Dialer{Hostname: "weir.test", Watch: stages}
+	_, err := d.Dial(t.Context(), srv.Addr(), later())
+	wantError(t, err, backend.StageEHLO, "ehlo: no answer in time")
+	if want := []backend.Stage{backend.StageConnect, backend.StageBanner}; !slices.Equal(stages.passed, want) {
+		t.Errorf("passed %v, want %v", stages.passed, want)
+	}
+}
+
 func TestDial(t *testing.T) {
 	srv := misbehaving(t)
-	var stages []backend.Stage
-	d := Dialer{
-		Hostname: "weir.test", Buffers: new(smtp.Buffers),
-		Took: func(stage backend.Stage, took time.Duration) {
-			if took < 0 || took > ample {
-				t.Errorf("%s took %s", stage, took)
-			}
-			stages = append(stages, stage)
-		},
-	}
+	stages := &stageLog{t: t}
+	d := Dialer{Hostname: "weir.test", Buffers: new(smtp.Buffers), Watch: stages}
 	c, err := d.Dial(t.Context(), srv.Addr(), later())
 	if err != nil {
 		t.Fatal(err)
@@ -39,8 +62,8 @@ func TestDial(t *testing.T) {
 	if c.Banner() != "mx1 ESMTP faulty" || c.LocalAddr() == nil {
 		t.Errorf("banner %q, from %v", c.Banner(), c.LocalAddr())
 	}
-	if want := []backend.Stage{backend.StageConnect, backend.StageBanner, backend.StageEHLO}; !slices.Equal(stages, want) {
-		t.Errorf("stages %v, want %v", stages, want)
+	if want := []backend.Stage{backend.StageConnect, backend.StageBanner, backend.StageEHLO}; !slices.Equal(stages.passed, want) || !slices.Equal(stages.begun, want) {
+		t.Errorf("stages begun %v and passed %v, want %v", stages.begun, stages.passed, want)
 	}
 	if srv.Heard("EHLO weir.test") != 1 {
 		t.Error("no EHLO with our name was heard")
