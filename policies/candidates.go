@@ -2,6 +2,7 @@ package policies
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -11,7 +12,8 @@ import (
 // Candidate is a connector that may be tried.
 type Candidate struct {
 	*backend.Backend
-	Weight, Cost int
+	Weight       int // relative to the others: hundredths of the configured weight
+	Cost         int
 	Capabilities backend.Capabilities
 }
 
@@ -41,7 +43,12 @@ type Candidates struct {
 	pool  *backend.Pool
 }
 
-// NewCandidates turns a pool's snapshot into candidates.
+// NewCandidates turns a pool's snapshot into candidates. A candidate's weight is
+// the configured one times the share of it that health leaves the connector, for
+// slow start or because it is slower than its peers. All are counted in
+// hundredths, so that a connector of weight 1 can have a tenth of its mail too;
+// the policy brings weights into lowest terms, so that this costs nothing while
+// all have their full share.
 func NewCandidates(p *backend.Pool) *Candidates {
 	c := &Candidates{pool: p}
 	in := make([]Candidate, 0, p.Eligible)
@@ -52,7 +59,7 @@ func NewCandidates(p *backend.Pool) *Candidates {
 			continue
 		}
 		in = append(in, Candidate{
-			Backend: m.Backend, Weight: m.Spec.Weight, Cost: m.Spec.Cost,
+			Backend: m.Backend, Weight: weightOf(m), Cost: m.Spec.Cost,
 			Capabilities: m.Health.Capabilities,
 		})
 	}
@@ -67,6 +74,18 @@ func NewCandidates(p *backend.Pool) *Candidates {
 		in = in[n:]
 	}
 	return c
+}
+
+// fullShare is the number of parts that a weight is divided into.
+const fullShare = 100
+
+// weightOf never returns 0: a connector that gets no mail can show no cure.
+func weightOf(m *backend.Member) int {
+	share := m.Health.Share
+	if share <= 0 || share >= 1 {
+		return m.Spec.Weight * fullShare
+	}
+	return max(int(math.Round(float64(m.Spec.Weight)*share*fullShare)), 1)
 }
 
 func exclusionReason(m *backend.Member) string {

@@ -86,6 +86,40 @@ func TestAble(t *testing.T) {
 	}
 }
 
+func TestWeightFollowsTheShare(t *testing.T) {
+	for _, tt := range []struct {
+		weights []int
+		shares  []float64
+		turns   map[string]int // of one full cycle
+	}{
+		{[]int{100, 100}, []float64{0, 1}, map[string]int{"b0000": 1, "b0001": 1}},
+		{[]int{100, 100}, []float64{0, 0.1}, map[string]int{"b0000": 10, "b0001": 1}},
+		{[]int{1, 1}, []float64{0.1, 0}, map[string]int{"b0000": 1, "b0001": 10}},
+		{[]int{1, 3}, []float64{0.5, 2}, map[string]int{"b0000": 1, "b0001": 6}},
+		{[]int{1, 1}, []float64{0.0001, 0}, map[string]int{"b0000": 1, "b0001": 100}},
+		{[]int{2, 1}, []float64{0.3, 0.3}, map[string]int{"b0000": 2, "b0001": 1}},
+	} {
+		specs, cycle := make([]backend.Spec, len(tt.weights)), 0
+		for i, w := range tt.weights {
+			specs[i].Weight = w
+		}
+		for _, n := range tt.turns {
+			cycle += n
+		}
+		c := NewCandidates(pool(specs, func(i int, f *backend.HealthFact) { f.Share = tt.shares[i] }))
+		if got := len(c.Tiers[0].turns); got != cycle {
+			t.Errorf("weights %v, shares %v: a cycle of %d, want %d", tt.weights, tt.shares, got, cycle)
+		}
+		turns := map[string]int{}
+		for _, name := range firsts(c, cycle) {
+			turns[name]++
+		}
+		if !reflect.DeepEqual(turns, tt.turns) {
+			t.Errorf("weights %v, shares %v: turns %v, want %v", tt.weights, tt.shares, turns, tt.turns)
+		}
+	}
+}
+
 func TestCacheFollowsTheSnapshot(t *testing.T) {
 	var cache Cache
 	one, two := pool(make([]backend.Spec, 2), nil), pool(make([]backend.Spec, 3), nil)
