@@ -56,7 +56,7 @@ func (p *fakeProber) Probe(ctx context.Context, spec backend.Spec) (Report, erro
 	defer p.mu.Unlock()
 	p.open[spec.Name]--
 	err := p.errs[spec.Name]
-	report := Report{Depth: DepthEnvelope, Stage: backend.StageRcpt, Began: began, Took: time.Since(began)}
+	report := Report{Depth: DepthEHLO, Stage: backend.StageEHLO, Began: began, Took: time.Since(began)}
 	if err == nil {
 		report.Capabilities = p.caps
 	}

@@ -43,13 +43,13 @@ func (c *counts) total() int {
 	return n
 }
 
-// stages returns where failures stand.
-func (c *counts) stages() stageSet {
-	var set stageSet
+// deepest returns the last stage at which failures stand.
+func (c *counts) deepest() backend.Stage {
+	deepest := backend.StageConnect
 	for s, k := range c {
 		if k > 0 {
-			set |= 1 << s
+			deepest = backend.Stage(s)
 		}
 	}
-	return set
+	return deepest
 }

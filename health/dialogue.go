@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"weir/internal/connector"
@@ -20,16 +21,18 @@ const (
 type Line struct {
 	At   time.Duration // since the probe began
 	Sent bool          // by us
+	Note bool          // of ours, about the connection: not part of the dialogue
 	Text string        // without CRLF and without control characters
 }
 
 // tap is a probe's connection. It keeps the dialogue that passes through it, and
 // can be cut from another goroutine.
 type tap struct {
-	net.Conn
-	began time.Time
-	lines []Line
-	rest  []byte // received, of a line that is not complete yet
+	net.Conn          // what is spoken through: the wire, or TLS over it
+	wire     net.Conn // set once
+	began    time.Time
+	lines    []Line
+	rest     []byte // received, of a line that is not complete yet
 }
 
 // tapped returns a dialer whose connection goes through t.
@@ -43,7 +46,7 @@ func tapped(dialer connector.Dialer, t *tap) connector.Dialer {
 		if err != nil {
 			return nil, err
 		}
-		t.Conn = conn
+		t.Conn, t.wire = conn, conn
 		return t, nil
 	}
 	return dialer
@@ -75,7 +78,12 @@ func (t *tap) CloseWrite() error {
 
 // cut ends what waits on the connection at once. Unlike the rest it may be
 // called from any goroutine.
-func (t *tap) cut() { _ = t.Conn.Close() }
+func (t *tap) cut() { _ = t.wire.Close() }
+
+// note adds a line of ours about the connection.
+func (t *tap) note(text string) {
+	t.lines = append(t.lines, Line{At: time.Since(t.began), Note: true, Text: printable([]byte(text))})
+}
 
 // keep takes in the complete lines of p and returns what is left.
 func (t *tap) keep(p []byte, sent bool) []byte {
@@ -102,9 +110,22 @@ func printable(line []byte) string {
 	}, line))
 }
 
+// unmet is a failure of a connector that answers as it should, but does not
+// offer what it is meant to.
+type unmet []string
+
+// Error implements error.
+func (u unmet) Error() string {
+	if len(u) == 1 {
+		return u[0] + " is not offered"
+	}
+	return strings.Join(u, ", ") + " are not offered"
+}
+
 // outOfStep reports whether a further command could meet the answer to an
 // earlier one, or nobody at all.
 func outOfStep(err error) bool {
 	var failure *connector.Error
-	return errors.As(err, &failure) && failure.Err != nil
+	var polite unmet
+	return errors.As(err, &failure) && failure.Err != nil && !errors.As(err, &polite)
 }

@@ -5,19 +5,23 @@
 // Evidence comes from two sides. A [Prober] holds a short, polite dialogue with
 // a connector now and then (rule P37), and the data path tells the outcome of
 // every stage it passes through [Monitor.Begin] and [Monitor.End]. Both end in
-// the connector's machine, which is pure and takes the time as an argument:
+// the connector's machine; what needs the other connectors of the pool is the
+// jury's. Both are pure and take the time as an argument:
 //
-//	probe ──▶ machine.probed ─┐
-//	                          ├─▶ verdict ─▶ registry (level), events (edge)
-//	traffic ▶ machine.failed ─┘
+//	probe ───▶ machine.probed ──────────────────▶ verdict ─┐
+//	traffic ─▶ machine.begin, end ─▶ accusation            ├▶ registry (level),
+//	             ledger ─▶ jury.sit ─▶ accusation          │  events (edge)
+//	                                   └▶ jury.decide ─▶ circuit
 //
-// Deciding is simple. The first probe decides at once. Then `fall` probes in a
-// row that fail take a connector down, and `rise` that pass bring it back.
-// Failures in traffic take it down too, when `fall` of them have come without a
-// success at their stage or behind it; the way back is by probes, after a hold
-// that grows while the connector keeps relapsing. Traffic never takes down the
-// last connector that a pool has; only probes do. While there is doubt, probes
-// follow each other in the fast interval.
+// Probes decide between up and down: the first one at once, then `fall` in a row
+// that fail and `rise` that pass. Traffic opens and closes the circuit. What a
+// connector is accused of is failures in a row or as a share of a stage's
+// attempts (evidence.go), silence for longer than the others need (silence.go,
+// P16), 4xx that are only its own (outlier.go, P17), or having no room for a
+// single transaction (capacity.go, P18). The jury opens the circuit unless too
+// many are out. A circuit closes after a trial as deep as the failure: by probes,
+// or by live transactions, one at a time. Being slower than the others, or out of
+// room for more, only lowers what a connector gets.
 //
 // The package never chooses a connector for mail, never changes membership or an
 // operator's flag, and never closes a connection that it did not open.

@@ -21,7 +21,10 @@ type Pool struct {
 // pool is a Pool under watch.
 type pool struct {
 	Pool
-	failing sync.Mutex // held while a failure in traffic is counted
+	mu      sync.Mutex // of the jury, its members and their machines
+	jury    jury
+	review  *review
+	watches []*watch
 }
 
 // Monitor judges the connectors of a registry, by probes and by what the data
@@ -42,7 +45,9 @@ type Monitor struct {
 func New(registry *backend.Registry, log *events.Log, pools []Pool) *Monitor {
 	m := &Monitor{registry: registry, events: log, pools: map[string]*pool{}, rand: rand.Float64}
 	for _, p := range pools {
-		m.pools[p.Pool] = &pool{Pool: p}
+		under := &pool{Pool: p, review: newReview(p.Interval)}
+		under.jury.cfg = &under.Config
+		m.pools[p.Pool] = under
 	}
 	m.watches.Store(&map[*backend.Backend]*watch{})
 	return m
@@ -56,13 +61,33 @@ func (m *Monitor) Run(ctx context.Context) error {
 	defer unsubscribe()
 	var running sync.WaitGroup
 	defer running.Wait()
+	tick := time.NewTicker(sitting)
+	defer tick.Stop()
+	m.follow(ctx, &running)
 	for {
-		m.follow(ctx, &running)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+			m.follow(ctx, &running)
+		case <-tick.C:
+			for _, p := range m.pools {
+				p.sit(time.Now())
+			}
 		}
+	}
+}
+
+// sitting is how often the connectors are compared with each other.
+const sitting = 250 * time.Millisecond
+
+// sit has the jury look at everybody and publishes what has changed.
+func (p *pool) sit(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.jury.sit(now)
+	for _, w := range p.watches {
+		w.publish(byPeers, now)
 	}
 }
 
@@ -92,9 +117,11 @@ func (m *Monitor) follow(ctx context.Context, running *sync.WaitGroup) {
 		return // facts have changed, membership has not
 	}
 	m.watches.Store(&current)
+	m.seat(current)
 	for b, w := range maps.All(old) {
 		if current[b] == nil {
 			w.stop()
+			w.leave()
 		}
 	}
 	for _, w := range fresh {
@@ -143,25 +170,48 @@ func (m *Monitor) unjudged() map[*backend.Backend]struct{} {
 	return out
 }
 
-// Begin is told that the data path begins an attempt at a stage with b, and
-// returns what [Monitor.End] wants back.
-func (m *Monitor) Begin(b *backend.Backend, stage backend.Stage, now time.Time) backend.Ticket {
-	return backend.Ticket{Backend: b, Stage: stage, Began: now}
+// seat has the juries know the members of their pools.
+func (m *Monitor) seat(current map[*backend.Backend]*watch) {
+	for _, p := range m.pools {
+		p.mu.Lock()
+		p.watches, p.jury.members = nil, nil
+		for _, w := range current {
+			if w.pool == p {
+				p.watches = append(p.watches, w)
+				p.jury.members = append(p.jury.members, w.member)
+			}
+		}
+		p.mu.Unlock()
+	}
 }
 
-// End is told how an attempt ended. When that takes the connector down, the
-// registry knows it before End returns. A success costs no lock, unless failures
-// stand against the connector; deferrals and neutral outcomes count nothing.
+// Begin is told that the data path begins an attempt at a stage with b, and
+// returns what [Monitor.End] wants back. From Begin to End it is the connector
+// that is waited for: while a sender takes its time with the content there must
+// be no ticket for the body, or a slow sender looks like a stuck connector.
+func (m *Monitor) Begin(b *backend.Backend, stage backend.Stage, now time.Time) backend.Ticket {
+	t := backend.Ticket{Backend: b, Stage: stage, Began: now, Slot: -1}
+	w := (*m.watches.Load())[b]
+	if w == nil {
+		return t
+	}
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	t.Slot = w.machine.begin(stage, now)
+	if stage < backend.StageFinalDot && !w.pool.jury.moves.futile(now) {
+		t.Patience = w.machine.patience[stage]
+	}
+	return t
+}
+
+// End is told how an attempt ended. When that takes the connector out, the
+// registry knows it before End returns.
 func (m *Monitor) End(t backend.Ticket, o backend.Outcome) {
-	if o.Verdict != backend.Success && o.Verdict != backend.Failure {
-		return
-	}
 	w := (*m.watches.Load())[t.Backend]
-	switch {
-	case w == nil: // not ours, or gone
-	case o.Verdict == backend.Success:
-		w.passed(t.Stage)
-	default:
-		w.failed(t, o)
+	if w == nil {
+		return // not ours, or gone
 	}
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	w.end(t, o, time.Now())
 }

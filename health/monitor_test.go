@@ -29,7 +29,7 @@ func TestFirstVerdicts(t *testing.T) {
 		want(t, "b", b.member("b").State, backend.StateDown)
 		want(t, "b's reason", b.member("b").Reason, "the first probe failed: banner: 554 go away")
 		want(t, "b's probe", b.member("b").Health.Probe, backend.ProbeFact{
-			At: time.Now(), Depth: "envelope", Stage: backend.StageRcpt, Error: "banner: 554 go away", Took: 3 * time.Second,
+			At: time.Now(), Depth: "ehlo", Stage: backend.StageEHLO, Error: "banner: 554 go away", Took: 3 * time.Second,
 		})
 		synctest.Wait()
 		wantAll(t, "a's events", b.history("a"), []string{
@@ -91,7 +91,7 @@ func TestSchedule(t *testing.T) {
 
 func TestJitterBounds(t *testing.T) {
 	for _, share := range []float64{0, 0.25, 0.999} {
-		w := newWatch(&Monitor{rand: func() float64 { return share }}, &pool{Pool: Pool{Config: *machineConfig()}}, nil)
+		w := newWatch(&Monitor{rand: func() float64 { return share }}, &pool{Pool: Pool{Config: *machineConfig()}}, new(backend.Backend))
 		got := time.Duration(w.jittered(10 * time.Second))
 		if lowest := 9 * time.Second; got < lowest || got > 11*time.Second {
 			t.Errorf("10 s with jitter 0.2 became %v", got)
@@ -119,36 +119,66 @@ func TestProbesNeverOverlap(t *testing.T) {
 	})
 }
 
-// Three failures take it down before the third End returns; probes alone bring
-// it back, after the hold.
-func TestTrafficTakesDown(t *testing.T) {
+// Five failures eject it before the fifth End returns; as probes to EHLO are not
+// as deep as RCPT, it comes back on trial, and transactions close the circuit.
+func TestTrafficEjects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench("a", "b")
 		b.run(t)
 		pass(10 * time.Second)
-		for range 2 {
+		for range 4 {
 			b.traffic("a", backend.StageMail, backend.Success)
 			b.traffic("a", backend.StageRcpt, backend.Failure)
 			b.traffic("a", backend.StageRcpt, backend.Deferral)
 			b.traffic("a", backend.StageRcpt, backend.Neutral)
 		}
-		want(t, "after two", b.member("a").State, backend.StateUp)
+		want(t, "after four", b.member("a").State, backend.StateUp)
 		b.traffic("a", backend.StageRcpt, backend.Failure)
-		want(t, "after three", b.member("a").State, backend.StateDown)
+		want(t, "after five", b.member("a").State, backend.StateEjected)
 		want(t, "eligible", b.member("a").Eligible, false)
-		const why = "3 attempts in a row failed in traffic; last: rcpt: no answer in 1s"
+		const why = "5 attempts in a row failed; last: rcpt: no answer in 1s; out for 5s or longer"
 		want(t, "the reason", b.member("a").Reason, why)
 
 		pass(4900 * time.Millisecond)
 		b.traffic("a", backend.StageFinalDot, backend.Success)
-		want(t, "held", b.member("a").State, backend.StateDown)
+		want(t, "not yet", b.member("a").State, backend.StateEjected)
 		pass(2 * time.Second)
-		want(t, "after the hold", b.member("a").State, backend.StateUp)
+		want(t, "on trial", b.member("a").State, backend.StateRecovering)
+		want(t, "one at a time", b.member("a").Health.Limit, 1)
+		for range 2 {
+			b.traffic("a", backend.StageMail, backend.Success)
+			b.traffic("a", backend.StageRcpt, backend.Success)
+		}
+		want(t, "cured", b.member("a").State, backend.StateUp)
 		wantAll(t, "events", b.history("a"), []string{
 			"internet/a starting → up by probe: the first probe passed",
-			"internet/a up → down by traffic: " + why,
-			"internet/a down → up by probe: 2 probes in a row passed",
+			"internet/a up → ejected by traffic: " + why,
+			"internet/a ejected → recovering by probe: on trial, after: " + why,
+			"internet/a recovering → up by traffic: cured: passed rcpt again",
 		})
+	})
+}
+
+// The connectors are compared without anybody asking: what went silent is out
+// soon after its patience has ended, and an attempt is told when to move on.
+func TestSilenceEjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench("a", "b")
+		b.run(t)
+		pass(10 * time.Second)
+		var tickets []backend.Ticket
+		for range 3 {
+			tickets = append(tickets, b.monitor.Begin(b.member("a").Backend, backend.StageMail, time.Now()))
+		}
+		want(t, "patience", tickets[0].Patience, 10*time.Second)
+		dot := b.monitor.Begin(b.member("a").Backend, backend.StageFinalDot, time.Now())
+		want(t, "patience past the commit point", dot.Patience, 0)
+		pass(10*time.Second + 2*sitting)
+		want(t, "the state", b.member("a").State, backend.StateEjected)
+		for _, ticket := range append(tickets, dot) {
+			b.monitor.End(ticket, backend.Outcome{Verdict: backend.Waited})
+		}
+		want(t, "still waiting", (*b.monitor.watches.Load())[b.member("a").Backend].machine.ledger.underWay(), 0)
 	})
 }
 
@@ -254,19 +284,6 @@ func TestDrainHidesTheVerdict(t *testing.T) {
 	})
 }
 
-func TestFailureWithoutWords(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench("a", "b")
-		b.run(t)
-		pass(time.Second)
-		for range 3 {
-			ticket := b.monitor.Begin(b.member("a").Backend, backend.StageData, time.Now())
-			b.monitor.End(ticket, backend.Outcome{Verdict: backend.Failure, Code: 250})
-		}
-		want(t, "reason", b.member("a").Reason, "3 attempts in a row failed in traffic; last: data: unexpected answer 250")
-	})
-}
-
 // When everything fails in traffic at once, whatever the reason, one connector
 // stays and says why; when another is back, it is its turn.
 func TestTrafficLeavesTheLastOne(t *testing.T) {
@@ -278,7 +295,7 @@ func TestTrafficLeavesTheLastOne(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 10 {
 			for _, name := range []string{"a", "b"} {
-				wg.Go(func() { b.traffic(name, backend.StageData, backend.Failure) })
+				wg.Go(func() { b.traffic(name, backend.StageEHLO, backend.Failure) })
 			}
 		}
 		wg.Wait()
@@ -287,13 +304,12 @@ func TestTrafficLeavesTheLastOne(t *testing.T) {
 		if !kept.Eligible {
 			kept = b.member("b")
 		}
-		pass(1100 * time.Millisecond) // the next probe brings the words along
-		want(t, "the reason", b.member(kept.Spec.Name).Reason, "10 attempts in a row failed in traffic; "+
-			"last: data: no answer in 1s; kept, because nothing else in the pool takes mail")
-		pass(6 * time.Second)
+		want(t, "the reason", kept.Reason, "5 attempts in a row failed; "+
+			"last: ehlo: no answer in 1s; kept, because nothing else in the pool takes mail")
+		pass(10 * time.Second)
 		want(t, "both are back", b.registry.Snapshot().Pool("internet").Eligible, 2)
-		b.traffic(kept.Spec.Name, backend.StageData, backend.Failure)
-		want(t, "the one that was kept", b.member(kept.Spec.Name).State, backend.StateDown)
+		b.traffic(kept.Spec.Name, backend.StageEHLO, backend.Failure)
+		want(t, "the one that was kept", b.member(kept.Spec.Name).State, backend.StateEjected)
 	})
 }
 
@@ -302,16 +318,21 @@ func TestTrafficLeavesTheLastOne(t *testing.T) {
 func TestTrafficLeavesTheLastOneInARace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range 300 {
+	for range 200 {
 		b := newBench("a", "b")
 		if err := b.monitor.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
 		for _, name := range []string{"a", "b"} {
-			b.registry.SetHealth(b.member(name).Backend, backend.HealthFact{Health: backend.HealthUp})
-			b.traffic(name, backend.StageData, backend.Failure)
-			b.traffic(name, backend.StageData, backend.Failure)
+			w := (*b.monitor.watches.Load())[b.member(name).Backend]
+			w.pool.mu.Lock()
+			w.machine.probed(time.Now(), nil)
+			w.publish(byProbe, time.Now())
+			w.pool.mu.Unlock()
+			for range 4 {
+				b.traffic(name, backend.StageData, backend.Failure)
+			}
 		}
 		for _, name := range []string{"a", "b"} {
 			wg.Go(func() { b.traffic(name, backend.StageData, backend.Failure) })
@@ -361,7 +382,7 @@ func TestConcurrentOutcomes(t *testing.T) {
 	}
 	wg.Wait()
 	want(t, "a", b.member("a").State, backend.StateUp)
-	want(t, "b", b.member("b").State, backend.StateDown)
+	want(t, "b", b.member("b").State, backend.StateEjected)
 }
 
 // The steady path, a success while nothing stands against the connector, costs

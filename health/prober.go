@@ -2,6 +2,8 @@ package health
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"weir/internal/backend"
@@ -29,7 +31,11 @@ type Report struct {
 	Began        time.Time
 	Took         time.Duration // until the verdict; saying goodbye is not in it
 	Stages       [backend.Stages]time.Duration
-	Capabilities backend.Capabilities // Known is false when EHLO was not reached
+	Capabilities backend.Capabilities // of the first EHLO; Known is false when it was not reached
+	Offers       []string             // the keywords of all EHLOs, in capitals, sorted
+	Rcpt         smtp.Reply           // the answer to RCPT; Code 0: none
+	Certificate  time.Time            // when the connector's certificate ends; zero: none was seen
+	Remark       string               // what people should know although it is no failure
 	Dialogue     []Line
 }
 
@@ -47,14 +53,14 @@ type smtpProber struct {
 // Probe implements [Prober].
 func (p *smtpProber) Probe(ctx context.Context, spec backend.Spec) (Report, error) {
 	now := time.Now()
-	v := &visit{prober: p, deadline: now.Add(p.cfg.Timeout), report: Report{Depth: p.cfg.Probe, Began: now}}
 	tap := &tap{began: now}
-	err := v.connect(ctx, tap, spec.Address)
+	v := &visit{prober: p, spec: spec, tap: tap, deadline: now.Add(p.cfg.Timeout), report: Report{Depth: p.cfg.Probe, Began: now}}
+	err := v.connect(ctx)
 	if err == nil {
 		// Everything after the connect waits on the connection, not on ctx.
 		uncut := context.AfterFunc(ctx, tap.cut)
 		defer uncut()
-		err = v.talk()
+		err = v.talk(ctx)
 	}
 	v.report.Took = time.Since(now)
 	v.leave(err)
@@ -65,17 +71,19 @@ func (p *smtpProber) Probe(ctx context.Context, spec backend.Spec) (Report, erro
 // visit is one probe under way.
 type visit struct {
 	prober   *smtpProber
+	spec     backend.Spec
+	tap      *tap
 	conn     *connector.Conn // nil before it is connected
 	deadline time.Time
 	report   Report
 }
 
-func (v *visit) connect(ctx context.Context, t *tap, address string) error {
-	dialer := tapped(v.prober.dialer, t)
+func (v *visit) connect(ctx context.Context) error {
+	dialer := tapped(v.prober.dialer, v.tap)
 	return v.step(backend.StageConnect, func(deadline time.Time) error {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
-		conn, err := dialer.Connect(ctx, address)
+		conn, err := dialer.Connect(ctx, v.spec.Address)
 		if err != nil {
 			return err
 		}
@@ -85,7 +93,7 @@ func (v *visit) connect(ctx context.Context, t *tap, address string) error {
 }
 
 // talk goes through the dialogue as deep as the probe is meant to go.
-func (v *visit) talk() error {
+func (v *visit) talk(ctx context.Context) error {
 	depth := v.prober.cfg.Probe
 	if depth < DepthBanner {
 		return nil
@@ -93,50 +101,111 @@ func (v *visit) talk() error {
 	if err := v.step(backend.StageBanner, v.conn.Greet); err != nil || depth < DepthEHLO {
 		return err
 	}
+	if err := v.hello(); err != nil {
+		return err
+	}
+	v.report.Capabilities = v.conn.Capabilities()
+	if depth == DepthStartTLS {
+		if err := v.secure(ctx); err != nil {
+			return err
+		}
+	}
+	if err := v.expected(); err != nil {
+		return err
+	}
+	switch depth {
+	case DepthEnvelope:
+		return v.envelope()
+	case DepthMessage:
+		return v.message()
+	default:
+		return nil
+	}
+}
+
+// hello says EHLO, and adds to what the connector has offered before.
+func (v *visit) hello() error {
 	err := v.step(backend.StageEHLO, func(deadline time.Time) error {
 		return v.conn.Hello(v.prober.dialer.Hostname, deadline)
 	})
 	if err != nil {
 		return err
 	}
-	v.report.Capabilities = v.conn.Capabilities()
-	if depth < DepthEnvelope {
+	for _, line := range v.conn.Offers() {
+		v.report.Offers = append(v.report.Offers, keywordOf(line))
+	}
+	slices.Sort(v.report.Offers)
+	v.report.Offers = slices.Compact(v.report.Offers)
+	return nil
+}
+
+// keywordOf returns the keyword of a line of EHLO; "AUTH=PLAIN" is an old way to
+// write AUTH.
+func keywordOf(line string) string {
+	word := strings.TrimSpace(line)
+	if end := strings.IndexAny(word, " ="); end >= 0 {
+		word = word[:end]
+	}
+	return strings.ToUpper(word)
+}
+
+func (v *visit) offered(keyword string) bool { return slices.Contains(v.report.Offers, keyword) }
+
+// expected fails a connector that does not offer what the config wants of it.
+func (v *visit) expected() error {
+	var missing unmet
+	for _, keyword := range v.prober.cfg.Expect.Capabilities {
+		if !v.offered(keyword) {
+			missing = append(missing, keyword)
+		}
+	}
+	if missing == nil {
 		return nil
 	}
-	return v.envelope()
+	return &connector.Error{Stage: backend.StageEHLO, Err: missing}
 }
 
 // envelope offers a recipient and takes it back. A recipient refused for good is
-// policy: the connector is alive (P37).
+// policy: the connector is alive (P37), unless its peers accept it (P18), which
+// one probe cannot know.
 func (v *visit) envelope() error {
-	err := v.command(backend.StageMail, "MAIL FROM:<"+v.prober.cfg.From+">", 2)
-	if err != nil {
+	if err := v.sender(); err != nil {
 		return err
 	}
-	err = v.command(backend.StageRcpt, "RCPT TO:<"+v.prober.cfg.To+">", 2, 5)
-	if err != nil {
+	if err := v.recipient(2, 5); err != nil {
 		return err
 	}
 	// What RSET is answered says nothing about mail, so long as it is answered
 	// and the answer is not 421.
-	return v.command(backend.StageRcpt, "RSET", 2, 4, 5)
+	_, err := v.command(backend.StageRcpt, "RSET", 2, 4, 5)
+	return err
+}
+
+func (v *visit) sender() error {
+	_, err := v.command(backend.StageMail, "MAIL FROM:<"+v.prober.cfg.From+">", 2)
+	return err
+}
+
+func (v *visit) recipient(classes ...int) error {
+	reply, err := v.command(backend.StageRcpt, "RCPT TO:<"+v.prober.cfg.To+">", classes...)
+	v.report.Rcpt = reply
+	return err
 }
 
 // command sends one command; a reply of another class than those wanted is a
 // failure, and so is 421 whatever is wanted.
-func (v *visit) command(stage backend.Stage, text string, classes ...int) error {
-	return v.step(stage, func(deadline time.Time) error {
-		var reply smtp.Reply
+func (v *visit) command(stage backend.Stage, text string, classes ...int) (smtp.Reply, error) {
+	var reply smtp.Reply
+	err := v.step(stage, func(deadline time.Time) error {
 		if err := v.conn.Do(text, &reply, deadline); err != nil {
 			return &connector.Error{Stage: stage, Err: err}
 		}
-		for _, class := range classes {
-			if reply.Class() == class && reply.Code != 421 {
-				return nil
-			}
+		if reply.Code == 421 || !slices.Contains(classes, reply.Class()) {
+			return &connector.Error{Stage: stage, Reply: reply.Clone()}
 		}
-		return &connector.Error{Stage: stage, Reply: reply.Clone()}
+		return nil
 	})
+	return reply, err
 }
 
 // step runs one stage within its own timeout and the probe's.

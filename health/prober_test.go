@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,11 +18,11 @@ import (
 
 func depthOf(t *testing.T, name string) Depth {
 	t.Helper()
-	i := slices.Index(depthNames[:], name)
-	if i < 0 {
+	depth, ok := ParseDepth(name)
+	if !ok {
 		t.Fatalf("no depth %q", name)
 	}
-	return Depth(i)
+	return depth
 }
 
 // Every dialogue of testdata is judged as it says there, and left politely (P37).
@@ -36,9 +36,15 @@ func TestDialogues(t *testing.T) {
 				t.Fatal(err)
 			}
 			cfg := Config{Probe: depthOf(t, s.keys["depth"]), To: s.keys["to"], Timeout: timeout}
+			if keywords := s.keys["expect"]; keywords != "" {
+				cfg.Expect.Capabilities = strings.Fields(keywords)
+			}
+			if days := s.keys["certificate-days"]; days != "" {
+				cfg.Expect.CertificateDays, _ = strconv.Atoi(days)
+			}
 			prober := NewProber(cfg, connector.Dialer{Hostname: "weir.test"})
 
-			report, err := prober.Probe(t.Context(), backend.Spec{Address: address})
+			report, err := prober.Probe(t.Context(), backend.Spec{Pool: "p", Name: "a", Address: address})
 			if got := resultOf(err); got != s.keys["want"] {
 				t.Errorf("got %q, want %q", got, s.keys["want"])
 			}
@@ -78,15 +84,40 @@ func checkReport(t *testing.T, s script, cfg Config, r Report, err error) {
 			t.Errorf("capabilities %q (known %t), want %q", got, r.Capabilities.Known, want)
 		}
 	}
-	if got, want := spoken(r.Dialogue), s.spoken(); cfg.Probe > DepthTCP && !strings.HasPrefix(got, want) {
+	if want, ok := s.keys["offers"]; ok && strings.Join(r.Offers, " ") != want {
+		t.Errorf("offers %q, want %q", r.Offers, want)
+	}
+	if !strings.HasPrefix(r.Remark, s.keys["remark"]) || s.keys["remark"] == "" && r.Remark != "" {
+		t.Errorf("remark %q, want %q", r.Remark, s.keys["remark"])
+	}
+	if want := s.keys["rcpt"]; want != "" && strconv.Itoa(r.Rcpt.Code) != want {
+		t.Errorf("RCPT was answered %d, want %s", r.Rcpt.Code, want)
+	}
+	if got, want := spoken(r.Dialogue), s.spoken(); cfg.Probe > DepthTCP && !reads(got, want) {
 		t.Errorf("the dialogue reads\n%s\nwant\n%s", got, want)
 	}
+}
+
+// reads reports whether the dialogue begins as it should; of a line that ends in
+// "…" only the beginning is known.
+func reads(got, want string) bool {
+	lines := strings.Split(got, "\n")
+	for i, w := range strings.Split(strings.TrimSuffix(want, "\n"), "\n") {
+		begin, open := strings.CutSuffix(w, "…")
+		if i >= len(lines) || !open && lines[i] != w || !strings.HasPrefix(lines[i], begin) {
+			return false
+		}
+	}
+	return true
 }
 
 func spoken(lines []Line) string {
 	var out strings.Builder
 	last := time.Duration(0)
 	for _, l := range lines {
+		if l.Note {
+			continue
+		}
 		who := "S: "
 		if l.Sent {
 			who = "C: "
@@ -112,6 +143,8 @@ func (s script) spoken() string {
 			piece.Reset()
 		case strings.HasPrefix(step, "C: "):
 			out.WriteString(step + "\n")
+		case strings.HasPrefix(step, "C... "):
+			out.WriteString("C: " + step[len("C... "):] + "…\n")
 		}
 	}
 	return out.String()

@@ -2,9 +2,15 @@ package health
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,9 +23,12 @@ import (
 // that begin with "# key: value" say what the probe is and what it must find.
 //
 //	S: text     the connector sends the line
-//	S... text   the connector sends this much of a line
+//	S... text   the connector sends this much of a line; \r\n is a line's end
 //	C: text     the connector wants exactly this line
+//	C... text   the connector wants a line that begins so
+//	TLS         both shake hands; the certificate ends in ten days
 //	quiet       the probe must say nothing for a while
+//	mute        the connector says nothing until the probe has closed
 //	EOF         the probe must close in good order, not with a reset
 //	close       the connector closes
 type script struct {
@@ -68,31 +77,38 @@ func (s script) listen(t *testing.T) (address string, played <-chan error) {
 	go func() {
 		conn, err := ln.Accept()
 		if err == nil {
-			err = s.play(conn)
-			_ = conn.Close()
+			p := &player{conn: conn, in: bufio.NewReader(conn)}
+			err = s.play(p)
+			_ = p.conn.Close()
 		}
 		result <- err
 	}()
 	return ln.Addr().String(), result
 }
 
-func (s script) play(conn net.Conn) error {
-	in := bufio.NewReader(conn)
+// player is the connector's end of the connection.
+type player struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (s script) play(p *player) error {
 	for i, step := range s.steps {
-		if err := playStep(conn, in, step); err != nil {
+		if err := p.step(step); err != nil {
 			return fmt.Errorf("step %d (%s): %w", i+1, step, err)
 		}
 	}
 	return nil
 }
 
-func playStep(conn net.Conn, in *bufio.Reader, step string) error {
+func (p *player) step(step string) error {
+	conn, in := p.conn, p.in
 	if text, ok := strings.CutPrefix(step, "S: "); ok {
 		_, err := io.WriteString(conn, text+"\r\n")
 		return err
 	}
 	if text, ok := strings.CutPrefix(step, "S... "); ok {
-		_, err := io.WriteString(conn, text)
+		_, err := io.WriteString(conn, strings.ReplaceAll(text, `\r\n`, "\r\n"))
 		return err
 	}
 	if want, ok := strings.CutPrefix(step, "C: "); ok {
@@ -102,7 +118,16 @@ func playStep(conn net.Conn, in *bufio.Reader, step string) error {
 		}
 		return err
 	}
+	if want, ok := strings.CutPrefix(step, "C... "); ok {
+		got, err := in.ReadString('\n')
+		if err == nil && !strings.HasPrefix(got, want) {
+			err = fmt.Errorf("got %q", got)
+		}
+		return err
+	}
 	switch step {
+	case "TLS":
+		return p.secure()
 	case "quiet":
 		return wantQuiet(conn, in)
 	case "EOF":
@@ -110,10 +135,32 @@ func playStep(conn net.Conn, in *bufio.Reader, step string) error {
 			return fmt.Errorf("got %q and %w", got, err)
 		}
 		return nil
+	case "mute":
+		_, err := io.Copy(io.Discard, in)
+		return err
 	case "close":
 		return conn.Close()
 	}
 	return errors.New("no such step")
+}
+
+// secure makes a certificate of its own and goes on in TLS.
+func (p *player) secure() error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"mx.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(10*24*time.Hour + time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	secure := tls.Server(p.conn, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	p.conn, p.in = secure, bufio.NewReader(secure)
+	return secure.Handshake()
 }
 
 // wantQuiet listens for longer than a probe on this machine needs to speak.

@@ -1,10 +1,9 @@
 package health
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"weir/internal/backend"
@@ -15,6 +14,7 @@ import (
 const (
 	byProbe   = "probe"
 	byTraffic = "traffic"
+	byPeers   = "comparison"
 )
 
 // watch is the monitor's eye on one connector.
@@ -25,13 +25,12 @@ type watch struct {
 	stop    context.CancelFunc
 	wake    chan struct{} // capacity 1: traffic asks for a probe soon
 
-	// suspect mirrors the stages of the machine's failures, so that a success
-	// need not take the lock to find that there is nothing to contradict.
-	suspect atomic.Uint32
-
-	mu      sync.Mutex
-	machine machine
-	fact    backend.HealthFact // as last published
+	// Guarded by the pool's lock.
+	machine   *machine
+	member    *member
+	ladder    ladder
+	fact      backend.HealthFact
+	published backend.HealthFact
 
 	// The schedule belongs to the goroutine of run.
 	ended time.Time // of the last probe
@@ -39,13 +38,15 @@ type watch struct {
 }
 
 func newWatch(m *Monitor, pool *pool, b *backend.Backend) *watch {
-	return &watch{
+	w := &watch{
 		monitor: m,
 		pool:    pool,
 		backend: b,
 		wake:    make(chan struct{}, 1),
 		machine: newMachine(&pool.Config),
 	}
+	w.member = w.judged()
+	return w
 }
 
 // run probes the connector, one probe after the other, until ctx is done.
@@ -93,8 +94,8 @@ func (w *watch) jittered(d time.Duration) float64 {
 func (w *watch) share() float64 { return w.pool.Jitter * w.monitor.rand() }
 
 func (w *watch) pause() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
 	return w.machine.pause(time.Now())
 }
 
@@ -110,14 +111,19 @@ func (w *watch) probe(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.machine.probed(w.ended, err)
-	w.fact.Probe = factOf(report, err, w.ended)
-	if err == nil && report.Capabilities.Known {
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	found := w.pool.review.judge(w.ended, w.backend.ID(), len(w.pool.watches), &report, err)
+	w.machine.depth, w.machine.note = found.reached, found.note
+	w.machine.probed(w.ended, found.err)
+	w.fact.Probe = factOf(report, cmp.Or(err, found.err), w.ended)
+	if found.err == nil && report.Capabilities.Known {
 		w.fact.Capabilities = report.Capabilities // kept while it is down (P30)
 	}
-	w.publish(byProbe)
+	w.publish(byProbe, w.ended)
+	for _, e := range append(found.events, w.ladder.climb(w.backend.ID(), &report)...) {
+		w.monitor.events.Append(e)
+	}
 }
 
 // spec returns what discovery says of the connector now.
@@ -134,64 +140,77 @@ func (w *watch) spec() (backend.Spec, bool) {
 	return member.Spec, true
 }
 
-func (w *watch) passed(stage backend.Stage) {
-	if stageSet(w.suspect.Load())&contradicts(stage) == 0 {
-		return
+// leave has the pool forget what probes said of a connector that is gone, unless
+// another one has taken its name.
+func (w *watch) leave() {
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	name := w.backend.ID().Name
+	for _, other := range w.pool.watches {
+		if other.backend.ID().Name == name {
+			return
+		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.machine.passed(stage)
-	w.suspect.Store(uint32(w.machine.failures.stages()))
+	w.pool.review.forget(name)
 }
 
-func (w *watch) failed(t backend.Ticket, o backend.Outcome) {
-	why := o.Why
-	if why == "" {
-		why = fmt.Sprintf("unexpected answer %d", o.Code)
+// judged is the connector before the pool's jury.
+func (w *watch) judged() *member {
+	return &member{machine: w.machine, name: w.backend.ID().Name, eligible: w.wanted}
+}
+
+// wanted reports whether operators and the connector's source let it take mail.
+func (w *watch) wanted() bool {
+	pool := w.monitor.registry.Snapshot().Pool(w.backend.ID().Pool)
+	if pool == nil {
+		return false
 	}
-	// One failure at a time in a pool, or two connectors could both see the other
-	// as the one that is left.
-	w.pool.failing.Lock()
-	defer w.pool.failing.Unlock()
-	last := w.last()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	// The balancer may hold a failure back for a while, until it knows whether
-	// the message was to blame: the verdict dates from now, not from o.At.
-	if w.machine.failed(time.Now(), t.Began, t.Stage, why, last) {
-		w.publish(byTraffic)
+	m := pool.Member(w.backend.ID().Name)
+	return m != nil && m.Backend == w.backend && m.Admin.Admin == backend.AdminEnabled &&
+		m.Spec.Maintenance == "" && m.Spec.Critical == ""
+}
+
+// end takes in how an attempt ended. The caller holds the pool's lock.
+func (w *watch) end(t backend.Ticket, o backend.Outcome, now time.Time) {
+	before := w.machine.changes
+	w.machine.end(t, o, now, int(w.backend.InFlight()))
+	jury := &w.pool.jury
+	if t.Moved > 0 && o.Verdict != backend.Neutral {
+		answered := o.Verdict == backend.Success || o.Verdict == backend.Deferral
+		jury.moves.add(now, answered && now.Sub(t.Began) < t.Moved)
 	}
-	w.suspect.Store(uint32(w.machine.failures.stages()))
+	jury.hear(w.member, now)
+	if w.machine.changes != before {
+		w.publish(byTraffic, now)
+	}
+	if o.Verdict == backend.Failure {
+		w.hurry()
+	}
+}
+
+// hurry asks for a probe soon.
+func (w *watch) hurry() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
-// publish tells the registry what is known now, and the event log when that has
-// changed the connector's state. The caller holds the lock, so the registry gets
-// verdicts in the order in which they were made.
-func (w *watch) publish(by string) {
-	w.fact.Health = w.machine.verdict
-	w.fact.Since = w.machine.since
-	w.fact.Reason = w.machine.words()
-	w.suspect.Store(uint32(w.machine.failures.stages()))
-	edge, ok := w.monitor.registry.SetHealth(w.backend, w.fact)
+// publish tells the registry what is known now, if that has changed, and the
+// event log when it has changed the connector's state. The caller holds the
+// pool's lock, so the registry gets verdicts in the order in which they were made.
+func (w *watch) publish(by string, now time.Time) {
+	fact := w.fact
+	w.machine.fact(&fact, now)
+	if fact == w.published {
+		return
+	}
+	w.fact, w.published = fact, fact
+	edge, ok := w.monitor.registry.SetHealth(w.backend, fact)
 	if ok && edge.Changed() {
 		w.monitor.events.Append(events.OfBackend(
-			w.backend.ID(), edge.From.String(), edge.To.String(), w.fact.Reason, by))
+			w.backend.ID(), edge.From.String(), edge.To.String(), fact.Reason, by))
 	}
-}
-
-// last reports whether no other connector of the pool takes mail.
-func (w *watch) last() bool {
-	pool := w.monitor.registry.Snapshot().Pool(w.backend.ID().Pool)
-	for i := range pool.Members {
-		if m := &pool.Members[i]; m.Eligible && m.Backend != w.backend {
-			return false
-		}
-	}
-	return true
 }
 
 func factOf(r Report, err error, at time.Time) backend.ProbeFact {

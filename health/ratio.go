@@ -1,0 +1,34 @@
+package health
+
+import "time"
+
+// ratio counts attempts and failures within a sliding window of ten parts.
+type ratio struct {
+	parts [10]struct{ all, failed int }
+	at    int64 // number of the current part since the epoch
+}
+
+func (r *ratio) add(now time.Time, window time.Duration, failed bool) {
+	r.slide(now, window)
+	p := &r.parts[r.at%int64(len(r.parts))]
+	p.all++
+	if failed {
+		p.failed++
+	}
+}
+
+// slide empties the parts that have left the window.
+func (r *ratio) slide(now time.Time, window time.Duration) {
+	at := now.UnixNano() / int64(max(window/time.Duration(len(r.parts)), 1))
+	for i := max(r.at+1, at-int64(len(r.parts))+1); i <= at; i++ {
+		r.parts[i%int64(len(r.parts))] = struct{ all, failed int }{}
+	}
+	r.at = at
+}
+
+func (r *ratio) sum() (all, failed int) {
+	for _, p := range r.parts {
+		all, failed = all+p.all, failed+p.failed
+	}
+	return all, failed
+}
