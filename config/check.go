@@ -18,6 +18,7 @@ func (d *decoder) check(w *draft) {
 		if !d.has(own) && !d.has("pool_defaults.backends") && !d.faulty(p.path) {
 			d.report(d.where(p.path), p.path, noBackends())
 		}
+		d.checkHealth(p)
 	}
 	names := map[string]string{}
 	for i := range w.Balancer.Listeners {

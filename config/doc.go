@@ -12,7 +12,8 @@
 //     (defaults.go) already. A key of the contract whose feature is not built
 //     yet has the rule [later]: refused by name, unless its value says "off";
 //  3. the draft is checked for what no single value shows: names used twice,
-//     a listener's pool that does not exist, addresses that overlap (check.go);
+//     a listener's pool that does not exist, addresses that overlap (check.go),
+//     values of a pool that contradict each other (contradictions.go);
 //  4. the draft becomes a [Config] (build.go).
 //
 // Nothing stops at the first mistake: every [Problem] is kept, with its line,

@@ -80,6 +80,26 @@ func newPool() pool {
 			Probe: health.DepthEnvelope, To: "postmaster",
 			Interval: 5 * time.Second, Timeout: 15 * time.Second, FastInterval: time.Second,
 			Rise: 2, Fall: 3, Jitter: 0.2,
+			Breaker:   newBreaker(),
+			Ejection:  health.EjectionConfig{MaxPercent: 50, OutlierRatio: 3},
+			SlowStart: 30 * time.Second,
+		},
+	}
+}
+
+func newBreaker() health.BreakerConfig {
+	return health.BreakerConfig{
+		ConsecutiveFailures: 5, FailureRatio: 0.5, MinRequests: 20, Window: 30 * time.Second,
+		OpenFor: 5 * time.Second, OpenMax: 5 * time.Minute,
+		StuckAfter: [backend.Stages]time.Duration{
+			backend.StageConnect:  2 * time.Second,
+			backend.StageBanner:   10 * time.Second,
+			backend.StageEHLO:     5 * time.Second,
+			backend.StageMail:     10 * time.Second,
+			backend.StageRcpt:     10 * time.Second,
+			backend.StageData:     5 * time.Second,
+			backend.StageBody:     30 * time.Second,
+			backend.StageFinalDot: time.Minute,
 		},
 	}
 }

@@ -147,6 +147,13 @@ func checkConfig(t interface{ Fatalf(string, ...any) }, cfg *Config) {
 		if len(p.Static) == 0 || p.Health.Interval <= 0 || p.Health.Timeout <= 0 || p.Health.Rise < 1 || p.Health.Fall < 1 {
 			t.Fatalf("bad pool %+v", p)
 		}
+		b, e := &p.Health.Breaker, &p.Health.Ejection
+		if b.ConsecutiveFailures < 1 || b.FailureRatio <= 0 || b.MinRequests < 1 || b.Window <= 0 || b.OpenFor <= 0 || b.OpenMax < b.OpenFor {
+			t.Fatalf("bad breaker %+v", *b)
+		}
+		if e.MaxPercent == 0 && e.OutlierRatio > 0 || e.OutlierRatio != 0 && !(e.OutlierRatio >= 1) || p.Health.SlowStart < 0 {
+			t.Fatalf("bad ejection %+v", *e)
+		}
 		for _, timeout := range cfg.Balancer.Pools[i].Timeouts {
 			if timeout <= 0 {
 				t.Fatalf("bad timeouts %v", cfg.Balancer.Pools[i].Timeouts)

@@ -34,7 +34,10 @@ func scalars[T any](dst *[]T, parse func(string) (T, *fault)) rule {
 		if !ok {
 			return
 		}
-		all := make([]T, len(items))
+		var all []T // nil for an empty list, as for one that is left out
+		if len(items) > 0 {
+			all = make([]T, len(items))
+		}
 		for i, item := range items {
 			scalar(&all[i], parse).read(d, item)
 		}

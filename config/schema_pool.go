@@ -33,13 +33,13 @@ func (p *pool) fields() []field {
 		{"dns", later()},
 		{"file", later("")},
 		{"health", section(healthFields(&p.health)...)},
-		{"breaker", later()},
+		{"breaker", section(breakerFields(&p.health.Breaker)...)},
 		{"ejection", section(
-			field{"max_percent", later()},
-			field{"panic_percent", later("0")},
-			field{"outlier_ratio", later()},
+			field{"max_percent", scalar(&p.health.Ejection.MaxPercent, count(0, 100))},
+			field{"panic_percent", scalar(&p.facts.PanicPercent, count(0, 100))},
+			field{"outlier_ratio", scalar(&p.health.Ejection.OutlierRatio, outlierRatio)},
 		)},
-		{"slow_start", later("0s", "0")},
+		{"slow_start", scalar(&p.health.SlowStart, durationOrZero)},
 	}
 }
 
@@ -52,11 +52,36 @@ func (p *pool) timeoutFields() []field {
 	return all
 }
 
+// breakerFields has stuck_after with one key a stage that is watched for silence:
+// TLS is not, its handshake has a deadline only.
+func breakerFields(b *health.BreakerConfig) []field {
+	var stuck []field
+	for stage := range backend.Stages {
+		if stage != backend.StageTLS {
+			stuck = append(stuck, field{stage.String(), scalar(&b.StuckAfter[stage], duration)})
+		}
+	}
+	return []field{
+		{"consecutive_failures", scalar(&b.ConsecutiveFailures, atLeast(1))},
+		{"failure_ratio", scalar(&b.FailureRatio, shareAboveZero)},
+		{"min_requests", scalar(&b.MinRequests, atLeast(1))},
+		{"window", scalar(&b.Window, duration)},
+		{"open_for", scalar(&b.OpenFor, duration)},
+		{"open_max", scalar(&b.OpenMax, duration)},
+		{"stuck_after", section(stuck...)},
+	}
+}
+
 func healthFields(h *health.Config) []field {
 	return []field{
 		{"probe", oneOf(&h.Probe, []choice[health.Depth]{
-			{"tcp", health.DepthTCP}, {"banner", health.DepthBanner}, {"ehlo", health.DepthEHLO}, {"envelope", health.DepthEnvelope},
-		}, "starttls", "message")},
+			{"tcp", health.DepthTCP},
+			{"banner", health.DepthBanner},
+			{"ehlo", health.DepthEHLO},
+			{"starttls", health.DepthStartTLS},
+			{"envelope", health.DepthEnvelope},
+			{"message", health.DepthMessage},
+		})},
 		{"probe_from", scalar(&h.From, mailbox(true))},
 		{"probe_to", scalar(&h.To, mailbox(false))},
 		{"interval", scalar(&h.Interval, duration)},
@@ -66,8 +91,8 @@ func healthFields(h *health.Config) []field {
 		{"fall", scalar(&h.Fall, atLeast(1))},
 		{"jitter", scalar(&h.Jitter, share)},
 		{"expect", section(
-			field{"capabilities", later("[]")},
-			field{"certificate_days", later("0")},
+			field{"capabilities", scalars(&h.Expect.Capabilities, keyword)},
+			field{"certificate_days", scalar(&h.Expect.CertificateDays, count(0, 3650))},
 		)},
 	}
 }

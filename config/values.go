@@ -107,6 +107,38 @@ func share(s string) (float64, *fault) {
 	return f, nil
 }
 
+// shareAboveZero is [share] where 0 would mean "always".
+func shareAboveZero(s string) (float64, *fault) {
+	f, bad := share(s)
+	if bad == nil && f == 0 {
+		return 0, faultf("for example 0.5", "must be more than 0")
+	}
+	return f, bad
+}
+
+// outlierRatio accepts how many times worse than its peers is far worse: below 1
+// the better ones would be it. 0 is off.
+func outlierRatio(s string) (float64, *fault) {
+	f, err := strconv.ParseFloat(s, 64)
+	switch {
+	case err != nil || math.IsNaN(f) || math.IsInf(f, 0):
+		return 0, faultf("for example 3", "%q is not a number", s)
+	case f != 0 && f < 1:
+		return 0, faultf("for example 3, or 0 for off", "%s is less than 1", s)
+	}
+	return f, nil
+}
+
+// keyword accepts what EHLO can announce (RFC 5321 section 4.1.1.1); it is
+// compared in capitals.
+func keyword(s string) (string, *fault) {
+	odd := strings.IndexFunc(s, func(r rune) bool { return !letter(r) && !digit(r) && r != '-' })
+	if s == "" || odd >= 0 || s[0] == '-' || len(s) > maxName {
+		return "", faultf("for example CHUNKING", "%q is not a keyword of EHLO", s)
+	}
+	return strings.ToUpper(s), nil
+}
+
 // maxName is the length of the longest name of a pool, backend or listener.
 const maxName = 64
 

@@ -29,6 +29,7 @@ func bounds() [backend.Stages]time.Duration {
 func (d *decoder) warn(w *draft) {
 	for _, p := range w.pools {
 		d.warnTimeouts(p)
+		d.warnHealth(p)
 		if n, want := len(p.backends), p.facts.MinRedundancy; n < want {
 			d.caution(d.inPool(p, "min_redundancy"), p.path+".min_redundancy", faultf("add backends, or write min_redundancy: 0",
 				"%d is more than the number of backends, %d: the pool is never redundant", want, n))
