@@ -6,6 +6,10 @@
 // counters and from the event log; nothing is cached and nothing is asked of
 // another room, except for the few facts that [Deps] declares and app hands in.
 //
-// The package never changes anything: it has no writing request yet, and it
-// decides neither who is eligible nor whether the process is ready.
+// One request does something: it has a connector probed, and answers with the
+// dialogue. It needs leave to operate, and is refused to pages of others that a
+// browser on the same machine may show.
+//
+// The package never changes anything itself, and it decides neither who is
+// eligible nor whether the process is ready.
 package dashboard

@@ -59,6 +59,7 @@ th { color: var(--dim); font-weight: normal; }
 {{range .Pools}}
 <h2>{{.Name}}
   <span class="{{if not .Eligible}}empty{{else if not .Redundant}}thin{{else}}dim{{end}}">{{.Eligible}} of {{.Total}} eligible</span>
+  {{if .Panic}}<span class="empty">· panic: ejected ones are used</span>{{end}}
   <span class="dim">· {{.Policy}}</span></h2>
 <div class="scroll"><table>
 <tr><th>connector</th><th>address</th><th>state</th><th>why</th><th class="n">in flight</th><th class="n">messages</th>

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,9 @@ const (
 	stopTimeout       = 2 * time.Second // for answers under way when the process ends
 	maxHeaderBytes    = 16 << 10
 )
+
+// backendsPath begins the paths of what is done with one connector.
+const backendsPath = "/v1/backends/"
 
 // Config is how the admin interface is reached. Its socket is opened by app.
 type Config struct {
@@ -49,6 +53,8 @@ type Deps struct {
 	Registry  *backend.Registry
 	Events    *events.Log
 	Listeners Listeners   // nil: none
+	Prober    Prober      // nil: nothing can be probed from here
+	Operate   bool        // whoever can reach the server may do more than read
 	ErrorLog  *log.Logger // what net/http complains of; nil: the standard logger
 }
 
@@ -86,6 +92,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	route, ok := s.routes[r.URL.Path]
 	switch {
+	case strings.HasPrefix(r.URL.Path, backendsPath):
+		s.serveBackend(w, r)
 	case !ok:
 		writeError(w, http.StatusNotFound, "no such path: "+r.URL.Path)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -102,7 +110,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readHeaderTimeout, // no request has a body that is read
+		ReadTimeout:       readHeaderTimeout, // bodies are a few words
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

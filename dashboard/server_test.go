@@ -139,7 +139,9 @@ func TestVerdict(t *testing.T) {
 	thin := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "thin", MinRedundancy: 2}, Eligible: 1, Members: members}
 	down := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "down"}, Members: members}
 	empty := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "empty"}}
+	panicking := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "panic", PanicPercent: 60}, Eligible: 2, Panic: true, Members: members}
 	const (
+		panicWords = "pool panic: panic: ejected connectors are used, because fewer than 60 % of 2 are eligible otherwise"
 		thinWords  = "pool thin: only 1 of 2 connectors eligible, min_redundancy is 2"
 		downWords  = "pool down: no eligible connector since 2026-01-02T03:04:05Z"
 		emptyWords = "pool empty: no connectors"
@@ -151,6 +153,7 @@ func TestVerdict(t *testing.T) {
 		want  string
 	}{
 		{[]*backend.Pool{ok}, true, "mail flows"},
+		{[]*backend.Pool{panicking, ok}, true, "mail flows; " + panicWords},
 		{[]*backend.Pool{ok, thin}, true, "mail flows; " + thinWords},
 		{[]*backend.Pool{thin, down, ok, empty}, true, downWords + "; " + emptyWords + "; " + thinWords},
 		{[]*backend.Pool{ok}, false, startWords},

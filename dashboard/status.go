@@ -27,6 +27,7 @@ type poolStatus struct {
 	Eligible      int             `json:"eligible"`
 	Total         int             `json:"total"`
 	Redundant     bool            `json:"redundant"`
+	Panic         bool            `json:"panic"`
 	MinRedundancy int             `json:"min_redundancy"`
 	Backends      []backendStatus `json:"backends"`
 }
@@ -103,6 +104,7 @@ func statusOfPool(p *backend.Pool) poolStatus {
 		Eligible:      p.Eligible,
 		Total:         len(p.Members),
 		Redundant:     p.Redundant(),
+		Panic:         p.Panic,
 		MinRedundancy: p.MinRedundancy,
 		Backends:      make([]backendStatus, 0, len(p.Members)),
 	}

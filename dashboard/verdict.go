@@ -15,6 +15,9 @@ func verdict(s *backend.Snapshot, ready bool) string {
 		switch {
 		case p.Eligible == 0:
 			broken = append(broken, brokenPool(p))
+		case p.Panic:
+			thin = append(thin, fmt.Sprintf("pool %s: panic: ejected connectors are used, because fewer than %d %% of %d are eligible otherwise",
+				p.Name, p.PanicPercent, len(p.Members)))
 		case !p.Redundant():
 			thin = append(thin, fmt.Sprintf("pool %s: only %d of %d connectors eligible, min_redundancy is %d",
 				p.Name, p.Eligible, len(p.Members), p.MinRedundancy))

@@ -87,6 +87,7 @@ func (a *App) build() error {
 	}
 	a.dashboard = dashboard.New(dashboard.Deps{
 		Version: a.opts.Version, Registry: a.registry, Events: a.events, Listeners: listenerStatus{a},
+		Prober: newProber(a.cfg.Pools, a.dialers(hostname)), Operate: a.cfg.Admin.Anonymous == "operate",
 	})
 	return nil
 }

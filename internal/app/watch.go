@@ -33,7 +33,8 @@ func (a *App) logEvents(ctx context.Context) error {
 func (a *App) logEvent(ev *events.Event) {
 	line := a.log.info
 	switch ev.To {
-	case backend.StateDown.String(), backend.StateEjected.String(), poolEmpty, poolThin:
+	case backend.StateDown.String(), backend.StateEjected.String(), poolEmpty, poolThin, poolPanic,
+		"suspect", "lost", "expiring": // health's words for a probe, for capabilities and for a certificate
 		line = a.log.warn
 	}
 	e := line(ev.Kind).Uint64("event", ev.ID).Str("pool", ev.Pool)
@@ -46,6 +47,7 @@ func (a *App) logEvent(ev *events.Event) {
 // The words for how many of a pool's connectors are eligible.
 const (
 	poolEmpty     = "empty"
+	poolPanic     = "panic" // those that are ejected are used again
 	poolThin      = "not-redundant"
 	poolRedundant = "redundant"
 )
@@ -89,6 +91,8 @@ func poolWord(p *backend.Pool) string {
 	switch {
 	case p.Eligible == 0:
 		return poolEmpty
+	case p.Panic:
+		return poolPanic
 	case !p.Redundant():
 		return poolThin
 	default:

@@ -74,6 +74,40 @@ func TestPoolsAreWatchedForEdges(t *testing.T) {
 	})
 }
 
+// A pool in panic says so, and takes precedence over its redundancy.
+func TestPanicIsAnEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := backend.NewRegistry([]backend.PoolConfig{{Name: "p", PanicPercent: 60}})
+		l, _ := testLogger(config.Log{})
+		a := &App{log: l, events: events.NewLog(100), registry: registry}
+		registry.SetMembers("p", []backend.Spec{{Pool: "p", Name: "a", Address: "10.0.0.1:25"}, {Pool: "p", Name: "b", Address: "10.0.0.2:25"}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		for _, m := range registry.Snapshot().Pool("p").Members {
+			registry.SetHealth(m.Backend, backend.HealthFact{Health: backend.HealthUp})
+		}
+		go func() { done <- a.watchPools(ctx) }()
+		synctest.Wait()
+		b := registry.Snapshot().Pool("p").Member("b").Backend
+		registry.SetHealth(b, backend.HealthFact{Health: backend.HealthUp, Breaker: backend.BreakerOpen, Stage: backend.StageMail})
+		synctest.Wait()
+		registry.SetHealth(b, backend.HealthFact{Health: backend.HealthUp})
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		var got []string
+		list, _ := a.events.Since(0)
+		for _, e := range list {
+			got = append(got, e.From+" → "+e.To)
+		}
+		if want := []string{"redundant → panic", "panic → redundant"}; !reflect.DeepEqual(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 func dropBetween(list []string, first, second, both string) []string {
 	text := strings.ReplaceAll(strings.Join(list, "\n"), first+"\n"+second, both)
 	return strings.Split(text, "\n")

@@ -295,7 +295,7 @@ func TestDemo(t *testing.T) {
 	if err := d.Run(t.Context(), 7*time.Second); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	for _, want := range []string{"page: http://127.0.0.1:", " msg/s ", "b is switched off", ">> b: up → down", "lost 0, duplicated 0"} {
+	for _, want := range []string{"page: http://127.0.0.1:", " msg/s ", "b is switched off", ">> b: up → ", "lost 0, duplicated 0"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q", want)
 		}
