@@ -6,15 +6,20 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X main.release=$(VERSION)
 TIMED    := tools/timed
 FUZZTIME ?= 10s
+# Of bench-faults: where its table goes, 1 for a fifth of the messages, and a single row's name.
+OUT      ?= bin/faults.md
+QUICK    ?=
+ROW      ?=
 BENCH    ?= .
+HOURS    := ^(TestEveryFaultIsFound|TestNoFalseAlarms|TestCourtOnRandomEvents)
 # As root the tests install what they need, so a missing server is a failure.
 REQUIRE  := $(if $(filter 0,$(shell id -u)),1,)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check unit allocs real bench fuzz clean setup
+.PHONY: help build run test check unit hours allocs real bench bench-faults fuzz clean setup
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/weir
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/weir ./cmd/weir
@@ -23,7 +28,7 @@ run: build ## a live example on embedded defaults; ends with Ctrl-C
 	bin/weir demo
 
 test: ## everything: check, unit tests, fuzz targets briefly, real servers
-	@$(TIMED) total $(MAKE) --no-print-directory setup check unit allocs fuzz real
+	@$(TIMED) total $(MAKE) --no-print-directory setup check unit hours allocs fuzz real
 
 check: ## formatting, vet, staticcheck and its kin, the import law, go.mod
 	@$(TIMED) gofumpt tools/quiet $(TOOL) gofumpt -l .
@@ -36,7 +41,10 @@ check: ## formatting, vet, staticcheck and its kin, the import law, go.mod
 	@$(TIMED) go.mod $(GO) mod tidy -diff
 
 unit: ## the tests that need no other server, with the race detector
-	@$(TIMED) unit $(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v '/integration$$')
+	@$(TIMED) unit $(GO) test -race -shuffle=on -skip '$(HOURS)' $$($(GO) list ./... | grep -v '/integration$$')
+
+hours: ## the hours of virtual time that the judging code is put through; it has no goroutines to race
+	@$(TIMED) hours $(GO) test -shuffle=on -run '$(HOURS)' ./health
 
 allocs: ## the tests of what must not allocate, which the race detector disturbs
 	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer' ./internal/smtp ./policies ./health
@@ -49,6 +57,13 @@ fuzz: ## each fuzz target for FUZZTIME (10s); `make fuzz FUZZTIME=1h` for a long
 
 bench: ## the Go benchmarks: codec, scanner, pick, a whole session
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-faults: ## every fault on one of four connectors, weir beside HAProxy; OUT=FILE takes the table, QUICK=1 is short
+	@$(TIMED) setup tools/setup
+	@mkdir -p $(dir $(OUT)) && rm -f $(OUT)
+	@WEIR_BENCH_FAULTS=1 WEIR_BENCH_QUICK=$(QUICK) WEIR_BENCH_OUT=$(abspath $(OUT)) \
+	  $(TIMED) faults $(GO) test -count=1 -timeout 40m -parallel 6 -run '^TestBenchFaults$$/./$(ROW)' ./integration; \
+	  status=$$?; cat $(OUT); exit $$status
 
 setup: ## install the servers that the tests use (Debian, as root)
 	@$(TIMED) setup tools/setup

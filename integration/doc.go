@@ -12,4 +12,7 @@
 //	WEIR_RACE=1       build with the race detector
 //	WEIR_REQUIRE=1    (or CI=true) a missing server is a failure, not a skip
 //	WEIR_DIRECT=1     leave weir out where a test allows it: proves senders and Postfix, when a failure is in doubt
+//
+// The fault table (TestBenchFaults) has an environment of its own and is run by `make bench-faults`: it sets HAProxy
+// beside weir, writes a table, and fails when weir misses what it promises.
 package integration

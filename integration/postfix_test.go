@@ -35,12 +35,28 @@ type postfix struct {
 // startPostfixes starts n instances named p0, p1 …, side by side: most of a first start is waiting.
 func startPostfixes(t *testing.T, n int) []*postfix {
 	t.Helper()
+	all := newPostfixes(t, n)
+	launchAll(t, all)
+	return all
+}
+
+// newPostfixes lays n instances out without starting them.
+func newPostfixes(t *testing.T, n int) []*postfix {
+	t.Helper()
 	all := make([]*postfix, n)
-	errs := make([]error, n)
-	var wg sync.WaitGroup
 	for i := range all {
 		all[i] = newPostfix(t, fmt.Sprintf("p%d.test.example", i))
-		wg.Go(func() { errs[i] = all[i].launch() })
+	}
+	return all
+}
+
+// launchAll starts instances side by side.
+func launchAll(t *testing.T, all []*postfix) {
+	t.Helper()
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, p := range all {
+		wg.Go(func() { errs[i] = p.launch() })
 	}
 	wg.Wait()
 	for i, p := range all {
@@ -49,7 +65,6 @@ func startPostfixes(t *testing.T, n int) []*postfix {
 		}
 		p.adopt()
 	}
-	return all
 }
 
 // newPostfix lays an instance out without starting it.
