@@ -18,7 +18,9 @@ type fakeProber struct {
 	mu     sync.Mutex
 	errs   map[string]error // by connector name
 	takes  time.Duration
+	depth  Depth
 	caps   backend.Capabilities
+	offers []string
 	begun  map[string][]time.Duration // since start
 	open   map[string]int
 	start  time.Time
@@ -27,7 +29,8 @@ type fakeProber struct {
 
 func newFakeProber() *fakeProber {
 	return &fakeProber{
-		errs: map[string]error{}, begun: map[string][]time.Duration{}, open: map[string]int{}, start: time.Now(),
+		depth: DepthEHLO,
+		errs:  map[string]error{}, begun: map[string][]time.Duration{}, open: map[string]int{}, start: time.Now(),
 	}
 }
 
@@ -56,9 +59,9 @@ func (p *fakeProber) Probe(ctx context.Context, spec backend.Spec) (Report, erro
 	defer p.mu.Unlock()
 	p.open[spec.Name]--
 	err := p.errs[spec.Name]
-	report := Report{Depth: DepthEHLO, Stage: backend.StageEHLO, Began: began, Took: time.Since(began)}
+	report := Report{Depth: p.depth, Stage: p.depth.stage(), Began: began, Took: time.Since(began)}
 	if err == nil {
-		report.Capabilities = p.caps
+		report.Capabilities, report.Offers = p.caps, p.offers
 	}
 	return report, err
 }
