@@ -20,16 +20,15 @@ type content struct {
 	head smtp.Headers
 	copy replayCopy
 
-	prefix int64 // octets of our own in front
-	size   int64 // octets of the sender's
-	moves  int   // connectors that were lost once content was sent to them
+	size  int64 // octets of the sender's
+	moves int   // connectors that were lost once content was sent to them
 
 	ended   bool // the sender's end of data was read
 	endedAt time.Time
 	until   time.Time // when what is being sent must have gone out, by whichever connector (P15)
 }
 
-// openContent starts the content of a transaction.
+// startContent starts the content of a transaction.
 func (t *transaction) startContent(raw bool) *content {
 	c := &t.store
 	head, pieces := c.head, c.copy
@@ -47,7 +46,6 @@ func (c *content) prepend(line []byte) {
 	for len(line) > 0 {
 		line = line[c.copy.put(line, 0):]
 	}
-	c.prefix = c.copy.total
 }
 
 func (c *content) release() { c.copy.release() }

@@ -102,7 +102,7 @@ func (t *transaction) giveUp() {
 		t.decide(451, enhanced(4, 4, 2), "Connection to the connector was lost, try again later")
 	case f.kind == faultNoPlace:
 		t.decide(451, enhanced(4, 3, 2), "No connector is available, try again later")
-	case f.kind == faultUnreached:
+	case f.kind == faultUnreached, f.kind == faultSilent && f.stage < backend.StageMail:
 		t.decide(451, enhanced(4, 4, 1), "No connector could be reached, try again later")
 	case f.kind == faultDeferred, f.kind == faultGone:
 		t.decideAs(&f.reply)

@@ -11,7 +11,6 @@ import (
 type unsettled struct {
 	ticket  backend.Ticket
 	outcome backend.Outcome
-	kind    faultKind
 }
 
 // failed tells the observer how a stage failed. From MAIL on the message itself
@@ -25,7 +24,7 @@ func (t *transaction) failed(ticket backend.Ticket, f *fault) {
 	case !maybeMessage:
 		t.tell(ticket, outcome)
 	case t.unsettled == nil:
-		t.unsettled = &unsettled{ticket, outcome, f.kind}
+		t.unsettled = &unsettled{ticket, outcome}
 	case t.unsettled.ticket.Stage == ticket.Stage && t.unsettled.ticket.Backend != ticket.Backend:
 		t.rec.Suspect = true
 		t.unsettled.outcome.Verdict, outcome.Verdict = backend.Neutral, backend.Neutral

@@ -22,7 +22,6 @@ type member struct {
 	// eligible tells whether the connector takes mail as far as others than
 	// health are concerned: operators, and its source.
 	eligible func() bool
-	name     string
 }
 
 // takesMail reports whether the connector gets mail now, as any other.

@@ -156,7 +156,7 @@ func (w *watch) leave() {
 
 // judged is the connector before the pool's jury.
 func (w *watch) judged() *member {
-	return &member{machine: w.machine, name: w.backend.ID().Name, eligible: w.wanted}
+	return &member{machine: w.machine, eligible: w.wanted}
 }
 
 // wanted reports whether operators and the connector's source let it take mail.

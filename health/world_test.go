@@ -37,6 +37,7 @@ type world struct {
 
 // conn is a connector of the world.
 type conn struct {
+	name string
 	*member
 	fact     backend.HealthFact
 	admin    bool // an operator takes it out
@@ -99,7 +100,8 @@ func newWorld(seed uint64, connectors int, rate float64) *world {
 	w.jury.cfg = &w.cfg
 	for i := range connectors {
 		c := &conn{}
-		c.member = &member{machine: newMachine(&w.cfg), name: fmt.Sprint("c", i), eligible: func() bool { return !c.admin }}
+		c.name = fmt.Sprint("c", i)
+		c.member = &member{machine: newMachine(&w.cfg), eligible: func() bool { return !c.admin }}
 		c.reply = func(stage backend.Stage, _ bool) reply { return ok(w.usual(stage)) }
 		w.conns = append(w.conns, c)
 		w.jury.members = append(w.jury.members, c.member)
