@@ -91,14 +91,15 @@ func (m *Manager) follow(ctx context.Context, feed int) error {
 		case set := <-sets:
 			m.apply(feed, set)
 		case err := <-ended:
-			m.giveUp(feed)
 			if err == nil || ctx.Err() != nil {
+				m.giveUp(feed)
 				return nil
 			}
 			err = fmt.Errorf("running source %q: %w", m.feeds[feed].Name, err)
-			if m.failed != nil {
+			if m.failed != nil { // before First can be closed by it: who waits there has been told why
 				m.failed(m.feeds[feed].Name, err)
 			}
+			m.giveUp(feed)
 			return err
 		}
 	}
