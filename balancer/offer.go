@@ -49,8 +49,8 @@ func (c *offerCache) of(p *backend.Pool) offer {
 func offerOf(p *backend.Pool) offer {
 	o := offer{ext: edgeExtensions}
 	known, all8bit, unlimited := false, true, false
-	for i := range p.Members {
-		caps := &p.Members[i].Health.Capabilities
+	for _, m := range p.Members {
+		caps := &m.Health.Capabilities
 		if !caps.Known {
 			continue
 		}

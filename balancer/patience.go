@@ -34,9 +34,8 @@ func (t *transaction) mayMove() bool {
 	if t.patience.ended || len(t.asked) >= maxCandidates || t.content != nil && !t.content.movable() {
 		return false
 	}
-	members := t.pool.view().Members
-	for i := range members {
-		if m := &members[i]; m.Eligible && !slices.Contains(t.asked, m.Backend) {
+	for _, m := range t.pool.view().Members {
+		if m.Eligible && !slices.Contains(t.asked, m.Backend) {
 			return true
 		}
 	}

@@ -120,8 +120,7 @@ func find(snapshot *backend.Snapshot, name []string) (found *backend.Member, cod
 	wanted := strings.Join(name, "/")
 	var ids, same []string
 	for _, p := range snapshot.Pools {
-		for i := range p.Members {
-			m := &p.Members[i]
+		for _, m := range p.Members {
 			id := m.ID().String()
 			ids = append(ids, id)
 			if id == wanted || len(name) == 1 && m.Spec.Name == wanted {

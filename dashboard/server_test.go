@@ -57,12 +57,12 @@ func judge(registry *backend.Registry) {
 	a, b := pool.Member("mx-a").Backend, pool.Member("mx-b").Backend
 	registry.SetHealth(a, backend.HealthFact{
 		Health: backend.HealthUp, Reason: "the first probe passed",
-		Probe: backend.ProbeFact{At: time.Now(), Depth: "envelope", OK: true, Stage: backend.StageRcpt, Took: 12345 * time.Microsecond},
 	})
+	a.SetProbe(backend.ProbeFact{At: time.Now(), Depth: "envelope", OK: true, Stage: backend.StageRcpt, Took: 12345 * time.Microsecond})
 	registry.SetHealth(b, backend.HealthFact{
 		Health: backend.HealthDown, Reason: "3 probes in a row failed; last: banner: 554 <go> away",
-		Probe: backend.ProbeFact{At: time.Now(), Depth: "envelope", Stage: backend.StageBanner, Error: "banner: 554 <go> away", Took: time.Second},
 	})
+	b.SetProbe(backend.ProbeFact{At: time.Now(), Depth: "envelope", Stage: backend.StageBanner, Error: "banner: 554 <go> away", Took: time.Second})
 	registry.SetAdmin(backend.ID{Pool: "fax", Name: "fax-a"}, backend.AdminFact{Admin: backend.AdminDrain, Reason: "reboot", By: "alice"})
 	a.Acquire()
 	a.Traffic.Open.Add(3)
@@ -134,7 +134,7 @@ func TestStatusWithoutListenersAndPools(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	members := []backend.Member{{Since: since.Add(-time.Hour)}, {Since: since}}
+	members := []*backend.Member{{Since: since.Add(-time.Hour)}, {Since: since}}
 	ok := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "ok", MinRedundancy: 2}, Eligible: 2, Members: members}
 	thin := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "thin", MinRedundancy: 2}, Eligible: 1, Members: members}
 	down := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "down"}, Members: members}

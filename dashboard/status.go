@@ -108,8 +108,8 @@ func statusOfPool(p *backend.Pool) poolStatus {
 		MinRedundancy: p.MinRedundancy,
 		Backends:      make([]backendStatus, 0, len(p.Members)),
 	}
-	for i := range p.Members {
-		out.Backends = append(out.Backends, statusOfBackend(&p.Members[i]))
+	for _, m := range p.Members {
+		out.Backends = append(out.Backends, statusOfBackend(m))
 	}
 	return out
 }
@@ -142,7 +142,7 @@ func statusOfBackend(m *backend.Member) backendStatus {
 			out.Stages[stage.String()] = q
 		}
 	}
-	if p := m.Health.Probe; !p.At.IsZero() {
+	if p := m.Probe(); !p.At.IsZero() {
 		out.Probe = &probeStatus{
 			At: p.At.UTC(), Depth: p.Depth, OK: p.OK, Stage: p.Stage.String(), Error: p.Error, MS: milliseconds(p.Took),
 		}

@@ -44,9 +44,9 @@ func brokenPool(p *backend.Pool) string {
 // is when the last one left, or at most a later change for the worse.
 func lastChange(p *backend.Pool) time.Time {
 	var last time.Time
-	for i := range p.Members {
-		if since := p.Members[i].Since; since.After(last) {
-			last = since
+	for _, m := range p.Members {
+		if m.Since.After(last) {
+			last = m.Since
 		}
 	}
 	return last

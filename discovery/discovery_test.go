@@ -29,10 +29,10 @@ func TestMergeByAddress(t *testing.T) {
 			{Name: "c", Address: "10.0.0.3:25", Critical: "tcp"},
 		}},
 	})
-	want := []Merged{
-		{backend.Spec{Pool: "p", Name: "a", Address: "10.0.0.1:25"}, []string{"config"}},
-		{backend.Spec{Pool: "p", Name: "b", Address: "10.0.0.2:25", Weight: 7, Maintenance: "kernel", Publish: shown}, []string{"config", "consul"}},
-		{backend.Spec{Pool: "p", Name: "c", Address: "10.0.0.3:25", Critical: "tcp"}, []string{"consul"}},
+	want := []backend.Spec{
+		{Pool: "p", Name: "a", Address: "10.0.0.1:25", Sources: []string{"config"}},
+		{Pool: "p", Name: "b", Address: "10.0.0.2:25", Weight: 7, Maintenance: "kernel", Publish: shown, Sources: []string{"config", "consul"}},
+		{Pool: "p", Name: "c", Address: "10.0.0.3:25", Critical: "tcp", Sources: []string{"consul"}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

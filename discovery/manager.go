@@ -27,7 +27,7 @@ type Manager struct {
 	mu      sync.Mutex
 	sets    []map[string]Set // by feed, then by pool
 	waiting map[wait]bool
-	merged  map[string][]Merged
+	merged  map[string][]backend.Spec
 }
 
 // wait is a first set that has not come yet.
@@ -42,7 +42,7 @@ type wait struct {
 func NewManager(registry *backend.Registry, feeds []Feed, failed func(feed string, err error)) *Manager {
 	m := &Manager{
 		registry: registry, feeds: feeds, failed: failed, first: make(chan struct{}),
-		sets: make([]map[string]Set, len(feeds)), waiting: map[wait]bool{}, merged: map[string][]Merged{},
+		sets: make([]map[string]Set, len(feeds)), waiting: map[wait]bool{}, merged: map[string][]backend.Spec{},
 	}
 	for i, f := range feeds {
 		m.sets[i] = map[string]Set{}
@@ -62,7 +62,7 @@ func (m *Manager) First() <-chan struct{} { return m.first }
 
 // Members returns the connectors of a pool as last merged, with the sources
 // that know each of them.
-func (m *Manager) Members(pool string) []Merged {
+func (m *Manager) Members(pool string) []backend.Spec {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.merged[pool]
@@ -123,7 +123,7 @@ func (m *Manager) apply(feed int, set Set) {
 	merged := Merge(set.Pool, sets)
 	if old, ok := m.merged[set.Pool]; !ok || !reflect.DeepEqual(old, merged) {
 		m.merged[set.Pool] = merged
-		m.registry.SetMembers(set.Pool, specsOf(merged))
+		m.registry.SetMembers(set.Pool, merged)
 	}
 	m.arrived(wait{feed, set.Pool})
 }

@@ -8,20 +8,14 @@ import (
 	"weir/internal/backend"
 )
 
-// Merged is one connector of a pool, with the sources that know it.
-type Merged struct {
-	backend.Spec
-	Sources []string // in order of precedence
-}
-
 // Merge joins the sets of one pool, given in order of precedence, by address.
 // Where two sources know the same address the first one's words hold; but a
 // source that says "maintenance" or "critical" is believed wherever it stands,
 // because each knows something that the others may not. A name that another
 // address already has gives way to the address itself. The result is ordered by
 // name.
-func Merge(pool string, sets []Set) []Merged {
-	var merged []Merged
+func Merge(pool string, sets []Set) []backend.Spec {
+	var merged []backend.Spec
 	at := map[string]int{} // by address
 	for _, set := range sets {
 		for _, spec := range set.Specs {
@@ -29,18 +23,19 @@ func Merge(pool string, sets []Set) []Merged {
 			if !ok {
 				spec.Pool = pool
 				at[spec.Address] = len(merged)
-				merged = append(merged, Merged{Spec: spec, Sources: []string{set.Source}})
+				spec.Sources = []string{set.Source}
+				merged = append(merged, spec)
 				continue
 			}
-			merged[i].join(spec, set.Source)
+			join(&merged[i], spec, set.Source)
 		}
 	}
 	rename(merged)
-	slices.SortFunc(merged, func(a, b Merged) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(merged, func(a, b backend.Spec) int { return cmp.Compare(a.Name, b.Name) })
 	return merged
 }
 
-func (m *Merged) join(other backend.Spec, source string) {
+func join(m *backend.Spec, other backend.Spec, source string) {
 	if !slices.Contains(m.Sources, source) {
 		m.Sources = append(m.Sources, source)
 	}
@@ -53,7 +48,7 @@ func (m *Merged) join(other backend.Spec, source string) {
 
 // rename gives each connector a name of its own: the registry and the
 // operators' flags know them by nothing else.
-func rename(merged []Merged) {
+func rename(merged []backend.Spec) {
 	taken := map[string]bool{}
 	for i := range merged {
 		m := &merged[i]
@@ -79,12 +74,4 @@ func nameOfAddress(address string) string {
 			return '-'
 		}
 	}, address)
-}
-
-func specsOf(merged []Merged) []backend.Spec {
-	specs := make([]backend.Spec, len(merged))
-	for i := range merged {
-		specs[i] = merged[i].Spec
-	}
-	return specs
 }

@@ -103,8 +103,8 @@ func (m *Monitor) follow(ctx context.Context, running *sync.WaitGroup) {
 		if watched == nil {
 			continue
 		}
-		for i := range p.Members {
-			b := p.Members[i].Backend
+		for _, member := range p.Members {
+			b := member.Backend
 			w := old[b]
 			if w == nil {
 				w = newWatch(m, watched, b)
@@ -161,9 +161,9 @@ func (m *Monitor) unjudged() map[*backend.Backend]struct{} {
 		if m.pools[p.Name] == nil {
 			continue
 		}
-		for i := range p.Members {
-			if p.Members[i].Health.Health == backend.HealthUnknown {
-				out[p.Members[i].Backend] = struct{}{}
+		for _, member := range p.Members {
+			if member.Health.Health == backend.HealthUnknown {
+				out[member.Backend] = struct{}{}
 			}
 		}
 	}

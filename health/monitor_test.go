@@ -28,7 +28,7 @@ func TestFirstVerdicts(t *testing.T) {
 		want(t, "a's capabilities", b.member("a").Health.Capabilities, b.prober.caps)
 		want(t, "b", b.member("b").State, backend.StateDown)
 		want(t, "b's reason", b.member("b").Reason, "the first probe failed: banner: 554 go away")
-		want(t, "b's probe", b.member("b").Health.Probe, backend.ProbeFact{
+		want(t, "b's probe", b.member("b").Probe(), backend.ProbeFact{
 			At: time.Now(), Depth: "ehlo", Stage: backend.StageEHLO, Error: "banner: 554 go away", Took: 3 * time.Second,
 		})
 		synctest.Wait()
@@ -215,7 +215,7 @@ func TestProbesTakeDownAndBringBack(t *testing.T) {
 		b.prober.set("a", errors.New("connect: connection refused"))
 		pass(5 * time.Second) // 7.0 s: one failed
 		want(t, "after one", b.member("a").State, backend.StateUp)
-		want(t, "the probe's word", b.member("a").Health.Probe.OK, false)
+		want(t, "the probe's word", b.member("a").Probe().OK, false)
 		pass(2 * time.Second) // 9.0 s: three failed
 		want(t, "after three", b.member("a").State, backend.StateDown)
 		want(t, "capabilities while down", b.member("a").Health.Capabilities, b.prober.caps)

@@ -116,7 +116,7 @@ func (w *watch) probe(ctx context.Context) {
 	found := w.pool.review.judge(w.ended, w.backend.ID(), len(w.pool.watches), &report, err)
 	w.machine.depth, w.machine.note = found.reached, found.note
 	w.machine.probed(w.ended, found.err)
-	w.fact.Probe = factOf(report, cmp.Or(err, found.err), w.ended)
+	w.backend.SetProbe(factOf(report, cmp.Or(err, found.err), w.ended))
 	if found.err == nil && report.Capabilities.Known {
 		w.fact.Capabilities = report.Capabilities // kept while it is down (P30)
 	}

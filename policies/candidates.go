@@ -52,8 +52,7 @@ type Candidates struct {
 func NewCandidates(p *backend.Pool) *Candidates {
 	c := &Candidates{pool: p}
 	in := make([]Candidate, 0, p.Eligible)
-	for i := range p.Members {
-		m := &p.Members[i]
+	for _, m := range p.Members {
 		if !m.Eligible {
 			c.Out = append(c.Out, Exclusion{ID: m.Spec.ID(), Reason: exclusionReason(m)})
 			continue

@@ -10,6 +10,7 @@ type Backend struct {
 	address string
 	limit   atomic.Int64
 	active  atomic.Int64
+	probe   atomic.Pointer[ProbeFact]
 
 	// Traffic counts what the data path did with this connector.
 	Traffic Traffic
@@ -44,6 +45,17 @@ func (b *Backend) Release() { b.active.Add(-1) }
 
 // InFlight returns the number of places taken.
 func (b *Backend) InFlight() int64 { return b.active.Load() }
+
+// SetProbe records the last probe's result (health's fact).
+func (b *Backend) SetProbe(fact ProbeFact) { b.probe.Store(&fact) }
+
+// Probe returns the last probe's result; At is zero before there is one.
+func (b *Backend) Probe() ProbeFact {
+	if fact := b.probe.Load(); fact != nil {
+		return *fact
+	}
+	return ProbeFact{}
+}
 
 // setLimit is the registry's: the lower one of the configured and the learned
 // limit, 0 for none.

@@ -3,30 +3,60 @@ package backend
 import "time"
 
 // derive fills in what follows from the facts of a pool's members: state with
-// its reason, and eligibility, which depends on the other members too.
+// its reason, and eligibility, which depends on the other members too. A member
+// of which nothing follows but what did before stays as it is; another one is
+// replaced by a copy, as members never change.
 func derive(p *Pool, started bool, now time.Time) {
+	verdicts := make([]verdict, len(p.Members))
 	p.Eligible, p.Panic = 0, false
-	for i := range p.Members {
-		m := &p.Members[i]
-		state, reason := deriveState(m)
-		if state != m.State {
-			m.Since = now
-		}
-		m.State, m.Reason = state, reason
-		m.Eligible = state == StateUp || state == StateRecovering
-		if m.Eligible {
+	present := 0
+	for i, m := range p.Members {
+		v := &verdicts[i]
+		v.state, v.reason = deriveState(m)
+		v.eligible = v.state == StateUp || v.state == StateRecovering
+		if v.eligible {
 			p.Eligible++
 		}
+		if !m.Gone {
+			present++
+		}
 	}
-	panicIn(p)
-	if p.Eligible > 0 || !started {
-		return
+	panicIn(p, verdicts, present)
+	if p.Eligible == 0 && started {
+		tryUnjudged(p, verdicts)
 	}
-	// Nothing better: connectors without a verdict are worth a try. One that
-	// fails is left by the relay's failover and judged by the next probe.
-	for i := range p.Members {
-		if m := &p.Members[i]; m.State == StateStarting {
-			m.Eligible = true
+	for i, m := range p.Members {
+		p.Members[i] = verdicts[i].on(m, now)
+	}
+}
+
+// verdict is what follows from a member's facts.
+type verdict struct {
+	state    State
+	reason   string
+	eligible bool
+}
+
+// on returns the member with this verdict.
+func (v verdict) on(m *Member, now time.Time) *Member {
+	if v.state == m.State && v.reason == m.Reason && v.eligible == m.Eligible {
+		return m
+	}
+	next := *m
+	if v.state != m.State {
+		next.Since = now
+	}
+	next.State, next.Reason, next.Eligible = v.state, v.reason, v.eligible
+	return &next
+}
+
+// tryUnjudged makes connectors without a verdict eligible where there is nothing
+// better: one that fails is left by the relay's failover and judged by the next
+// probe.
+func tryUnjudged(p *Pool, verdicts []verdict) {
+	for i := range verdicts {
+		if v := &verdicts[i]; v.state == StateStarting {
+			v.eligible = true
 			p.Eligible++
 		}
 	}
@@ -36,14 +66,14 @@ func derive(p *Pool, started bool, now time.Time) {
 // everybody is ejected, the few that are left would only be the next. What was
 // ejected in the body or at the final dot stays out: mail is lost sight of there,
 // not refused.
-func panicIn(p *Pool) {
-	if 100*p.Eligible >= p.PanicPercent*len(p.Members) {
+func panicIn(p *Pool, verdicts []verdict, present int) {
+	if 100*p.Eligible >= p.PanicPercent*present {
 		return
 	}
-	for i := range p.Members {
-		m := &p.Members[i]
-		if m.State == StateEjected && m.Health.Stage != StageBody && m.Health.Stage != StageFinalDot {
-			m.Eligible, p.Panic = true, true
+	for i, m := range p.Members {
+		v := &verdicts[i]
+		if v.state == StateEjected && m.Health.Stage != StageBody && m.Health.Stage != StageFinalDot {
+			v.eligible, p.Panic = true, true
 			p.Eligible++
 		}
 	}
@@ -53,9 +83,11 @@ func panicIn(p *Pool) {
 func deriveState(m *Member) (State, string) {
 	switch {
 	case m.Admin.Admin == AdminDisabled:
-		return StateDisabled, m.Admin.Reason
+		return StateDisabled, m.Admin.words()
 	case m.Admin.Admin == AdminDrain:
-		return StateDrain, m.Admin.Reason
+		return StateDrain, m.Admin.words()
+	case m.Gone:
+		return StateDrain, "no source knows it any more: it is forgotten when what runs there has ended"
 	case m.Spec.Maintenance != "":
 		return StateDrain, m.Spec.Maintenance
 	case m.Health.Health == HealthDown:

@@ -49,6 +49,7 @@ func TestStateDerivation(t *testing.T) {
 		{"maintenance hides critical", Member{Spec: both}, StateDrain, "consul maintenance"},
 		{"drain hides down", Member{Admin: drain, Health: down}, StateDrain, "reboot"},
 		{"drain's reason before maintenance's", Member{Spec: maintenance, Admin: drain}, StateDrain, "reboot"},
+		{"gone hides maintenance", Member{Spec: maintenance, Gone: true, Health: up}, StateDrain, "no source knows it any more: it is forgotten when what runs there has ended"},
 		{"disabled hides everything", Member{Spec: both, Admin: disabled, Health: down}, StateDisabled, "by alice"},
 	}
 	for _, tc := range tests {
@@ -92,7 +93,7 @@ func TestEligibility(t *testing.T) {
 
 func TestSinceFollowsTheStateOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &Pool{Members: []Member{{Health: HealthFact{Health: HealthUp}}}}
+		p := &Pool{Members: []*Member{{Health: HealthFact{Health: HealthUp}}}}
 		derive(p, true, time.Now())
 		since := p.Members[0].Since
 		if !since.Equal(time.Now()) {
@@ -100,12 +101,12 @@ func TestSinceFollowsTheStateOnly(t *testing.T) {
 		}
 
 		time.Sleep(time.Minute) // virtual: synctest
-		p.Members[0].Health.Reason = "another reason"
+		p.Members[0] = with(p.Members[0], func(m *Member) { m.Health.Reason = "another reason" })
 		derive(p, true, time.Now())
 		if got := p.Members[0]; !got.Since.Equal(since) || got.Reason != "another reason" {
 			t.Errorf("since %v reason %q, want the old since with the new reason", got.Since, got.Reason)
 		}
-		p.Members[0].Admin.Admin = AdminDrain
+		p.Members[0] = with(p.Members[0], func(m *Member) { m.Admin.Admin = AdminDrain })
 		derive(p, true, time.Now())
 		if got := p.Members[0].Since; !got.Equal(time.Now()) {
 			t.Errorf("since %v after up → drain, want now", got)
@@ -139,7 +140,7 @@ func TestPanic(t *testing.T) {
 	drained.Admin.Admin = AdminDrain
 	disabled := open
 	disabled.Admin.Admin = AdminDisabled
-	starting := Member{}
+	starting, left := Member{}, Member{Gone: true}
 
 	for _, tc := range []struct {
 		name    string
@@ -156,12 +157,16 @@ func TestPanic(t *testing.T) {
 		{"nobody to take back", 100, []Member{up, body, dot}, "x..", false},
 		{"down, drained and disabled stay out", 100, []Member{down, drained, disabled, open}, "...x", true},
 		{"drained ones are members too", 50, []Member{up, drained, drained, open}, "x..x", true},
+		{"the gone are not members any more", 51, []Member{up, open, left, left}, "xx..", true},
 		{"better than the unknown", 100, []Member{open, starting}, "x.", true},
 		{"the unknown, where there is nothing else", 100, []Member{dot, starting}, ".x", false},
 		{"empty", 100, nil, "", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := &Pool{PoolConfig: PoolConfig{PanicPercent: tc.percent, MinRedundancy: 2}, Members: tc.members}
+			p := &Pool{PoolConfig: PoolConfig{PanicPercent: tc.percent, MinRedundancy: 2}}
+			for _, m := range tc.members {
+				p.Members = append(p.Members, &m)
+			}
 			derive(p, true, time.Now())
 			got, n, sound := "", 0, 0
 			for _, m := range p.Members {
@@ -185,8 +190,15 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-func drawMember(t *rapid.T) Member {
-	m := Member{
+// with returns a changed copy: members themselves never change.
+func with(m *Member, change func(*Member)) *Member {
+	next := *m
+	change(&next)
+	return &next
+}
+
+func drawMember(t *rapid.T) *Member {
+	m := &Member{
 		Health: drawHealth(t),
 		Admin:  AdminFact{Admin: Admin(rapid.IntRange(0, len(adminNames)-1).Draw(t, "admin"))},
 	}

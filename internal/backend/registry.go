@@ -8,78 +8,6 @@ import (
 	"time"
 )
 
-// PoolConfig is what the registry must know of a pool to derive states.
-type PoolConfig struct {
-	Name           string
-	Policy         string
-	Protocol       string
-	MaxConnections int // per connector; 0: no limit
-	MinRedundancy  int // eligible connectors below which the pool is not redundant; 0: off
-	PanicPercent   int // share of the members, in percent, below which ejected ones are used again; 0: off
-}
-
-// Member is one connector in a snapshot: its facts at that moment, and what
-// follows from them.
-type Member struct {
-	*Backend
-	Spec     Spec
-	Health   HealthFact
-	Admin    AdminFact
-	State    State
-	Eligible bool
-	Since    time.Time // when State last changed
-	Reason   string    // why State is what it is
-}
-
-// Pool is one pool in a snapshot. Members are ordered by name.
-type Pool struct {
-	PoolConfig
-	Members  []Member
-	Eligible int
-	Panic    bool // ejected connectors are eligible, because too few others are
-}
-
-// Redundant reports whether as many connectors are eligible as the pool's
-// min_redundancy asks for. Those that are used in panic do not count.
-func (p *Pool) Redundant() bool {
-	n := p.Eligible
-	for i := range p.Members {
-		if m := &p.Members[i]; p.Panic && m.Eligible && m.State == StateEjected {
-			n--
-		}
-	}
-	return n >= p.MinRedundancy
-}
-
-// Member returns the connector of that name, or nil.
-func (p *Pool) Member(name string) *Member {
-	i, ok := slices.BinarySearchFunc(p.Members, name, func(m Member, n string) int {
-		return strings.Compare(m.Spec.Name, n)
-	})
-	if !ok {
-		return nil
-	}
-	return &p.Members[i]
-}
-
-// Snapshot is everything known at one moment. It never changes; a pool that did
-// not change is the same *Pool in the next snapshot, so what was computed from
-// it may be kept.
-type Snapshot struct {
-	Version uint64
-	Pools   []*Pool // in the order of the config
-}
-
-// Pool returns the pool of that name, or nil.
-func (s *Snapshot) Pool(name string) *Pool {
-	for _, p := range s.Pools {
-		if p.Name == name {
-			return p
-		}
-	}
-	return nil
-}
-
 // Registry joins the facts of all owners and publishes them.
 type Registry struct {
 	now     func() time.Time
@@ -88,12 +16,14 @@ type Registry struct {
 	mu          sync.Mutex
 	started     bool
 	pools       []*Pool
+	flags       map[ID]AdminFact // of members and of who may come back
+	membership  uint64
 	subscribers map[chan struct{}]struct{}
 }
 
 // NewRegistry returns a registry of empty pools.
 func NewRegistry(pools []PoolConfig) *Registry {
-	r := &Registry{now: time.Now, subscribers: map[chan struct{}]struct{}{}}
+	r := &Registry{now: time.Now, flags: map[ID]AdminFact{}, subscribers: map[chan struct{}]struct{}{}}
 	for _, cfg := range pools {
 		r.pools = append(r.pools, &Pool{PoolConfig: cfg})
 	}
@@ -130,9 +60,33 @@ func (r *Registry) SetStarted() {
 	r.publish()
 }
 
+// SetPools replaces the pools by those of a new config, in its order. A pool
+// that keeps its name keeps its members and all facts; one that is not named any
+// more is forgotten at once, with its members, but not their flags.
+func (r *Registry) SetPools(pools []PoolConfig) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.pools
+	r.pools = make([]*Pool, len(pools))
+	for i, cfg := range pools {
+		p := &Pool{PoolConfig: cfg}
+		if j := slices.IndexFunc(old, func(p *Pool) bool { return p.Name == cfg.Name }); j >= 0 {
+			p = old[j]
+		}
+		r.pools[i] = p
+		if p.PoolConfig != cfg {
+			r.pools[i] = &Pool{PoolConfig: cfg, Members: p.Members, Membership: p.Membership}
+			r.replace(i, slices.Clone(p.Members))
+		}
+	}
+	r.publish()
+}
+
 // SetMembers replaces the full membership of a pool (discovery's fact). A
-// connector that keeps its name and address keeps its record and its facts;
-// one that changes its address begins anew, but keeps the operator's flag.
+// connector that keeps its name and address keeps its record and its facts; one
+// that changes its address begins anew. The operator's flag is known by ID, so
+// it finds its connector again however often that leaves and comes back. One
+// that leaves while something runs there stays, drained, until [Registry.Forget].
 func (r *Registry) SetMembers(pool string, specs []Spec) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,24 +95,50 @@ func (r *Registry) SetMembers(pool string, specs []Spec) {
 		return
 	}
 	old := r.pools[i]
-	members := make([]Member, 0, len(specs))
+	members := make([]*Member, 0, len(specs))
+	named := make(map[string]bool, len(specs))
 	for _, spec := range specs {
-		m := Member{Spec: spec, Since: r.now()}
-		if prev := old.Member(spec.Name); prev != nil {
-			m.Admin = prev.Admin
-			if prev.Spec.Address == spec.Address {
-				m = *prev
-				m.Spec = spec
-			}
+		named[spec.Name] = true
+		m := Member{Spec: spec, Since: r.now(), Admin: r.flags[spec.ID()]}
+		if prev := old.Member(spec.Name); prev != nil && prev.Spec.Address == spec.Address {
+			m = *prev
+			m.Spec, m.Gone = spec, false
 		}
 		if m.Backend == nil {
 			m.Backend = newBackend(spec.ID(), spec.Address)
 		}
-		members = append(members, m)
+		members = append(members, &m)
 	}
-	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
-	r.replace(i, members)
+	for _, prev := range old.Members {
+		if !named[prev.Spec.Name] && prev.InFlight() > 0 {
+			m := *prev
+			m.Gone = true
+			members = append(members, &m)
+		}
+	}
+	slices.SortFunc(members, func(a, b *Member) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
+	r.seat(i, members)
 	r.publish()
+}
+
+// Forget drops the connectors that no source knows and where nothing runs any
+// more. It reports whether there are others that no source knows.
+func (r *Registry) Forget() (more bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	forgot := false
+	for i, p := range r.pools {
+		left := slices.DeleteFunc(slices.Clone(p.Members), func(m *Member) bool { return m.Gone && m.InFlight() == 0 })
+		more = more || slices.ContainsFunc(left, func(m *Member) bool { return m.Gone })
+		if len(left) < len(p.Members) {
+			r.seat(i, left)
+			forgot = true
+		}
+	}
+	if forgot {
+		r.publish()
+	}
+	return more
 }
 
 // Transition is the edge that a new fact made: the connector's state before and
@@ -172,37 +152,47 @@ func (t Transition) Changed() bool { return t.From != t.To }
 // SetHealth records health's verdict on a connector. One that is no longer a
 // member, or was replaced at another address, is ignored: ok is false.
 func (r *Registry) SetHealth(b *Backend, fact HealthFact) (edge Transition, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return r.update(b.ID(), func(m *Member) bool {
-		if m.Backend != b {
-			return false
-		}
 		m.Health = fact
-		return true
+		return m.Backend == b
 	})
 }
 
-// SetAdmin records the operator's flag; ok is false when there is no such
-// connector.
+// SetAdmin records the operator's flag. It is kept for a connector that is not a
+// member now, too: ok only says whether it is one.
 func (r *Registry) SetAdmin(id ID, fact AdminFact) (edge Transition, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if fact.Admin == AdminEnabled {
+		delete(r.flags, id)
+	} else {
+		r.flags[id] = fact
+	}
 	return r.update(id, func(m *Member) bool {
 		m.Admin = fact
 		return true
 	})
 }
 
+// update puts a changed copy in the place of a member, unless change says no.
 func (r *Registry) update(id ID, change func(*Member) bool) (edge Transition, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	i := r.index(id.Pool)
 	if i < 0 {
 		return edge, false
 	}
-	members := slices.Clone(r.pools[i].Members)
-	j := slices.IndexFunc(members, func(m Member) bool { return m.Spec.Name == id.Name })
-	if j < 0 || !change(&members[j]) {
+	j, found := r.pools[i].find(id.Name)
+	if !found {
 		return edge, false
 	}
-	edge.From = members[j].State
+	m := *r.pools[i].Members[j]
+	if !change(&m) {
+		return edge, false
+	}
+	edge.From = m.State
+	members := slices.Clone(r.pools[i].Members)
+	members[j] = &m
 	r.replace(i, members)
 	edge.To = members[j].State
 	r.publish()
@@ -213,13 +203,20 @@ func (r *Registry) index(pool string) int {
 	return slices.IndexFunc(r.pools, func(p *Pool) bool { return p.Name == pool })
 }
 
-// replace puts a new Pool value in place of the old one, with everything that
-// is derived computed afresh.
-func (r *Registry) replace(i int, members []Member) {
-	p := &Pool{PoolConfig: r.pools[i].PoolConfig, Members: members}
+// seat replaces a pool's members by others.
+func (r *Registry) seat(i int, members []*Member) {
+	r.replace(i, members)
+	r.membership++
+	r.pools[i].Membership = r.membership
+}
+
+// replace puts a new Pool value in place of the old one, with everything that is
+// derived computed afresh. members is the new value's from now on.
+func (r *Registry) replace(i int, members []*Member) {
+	p := &Pool{PoolConfig: r.pools[i].PoolConfig, Members: members, Membership: r.pools[i].Membership}
 	derive(p, r.started, r.now())
-	for j := range members {
-		members[j].setLimit(p.MaxConnections, members[j].Health.Limit)
+	for _, m := range members {
+		m.setLimit(p.MaxConnections, m.Health.Limit)
 	}
 	r.pools[i] = p
 }

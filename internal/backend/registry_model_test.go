@@ -13,6 +13,7 @@ import (
 type model struct {
 	registry *Registry
 	facts    map[ID]modelFacts
+	flags    map[ID]AdminFact
 	kept     []keptSnapshot
 }
 
@@ -37,6 +38,7 @@ func TestRegistryAgainstItsModel(t *testing.T) {
 		m := &model{
 			registry: NewRegistry([]PoolConfig{{Name: "internet"}, {Name: "fax"}}),
 			facts:    map[ID]modelFacts{},
+			flags:    map[ID]AdminFact{},
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"members": m.setMembers,
@@ -60,6 +62,7 @@ func (m *model) setMembers(t *rapid.T) {
 		spec := specOf(pool, name, rapid.SampledFrom([]string{"192.0.2.1:25", "192.0.2.2:25"}).Draw(t, "address"))
 		specs = append(specs, spec)
 		f := m.facts[spec.ID()]
+		f.admin = m.flags[spec.ID()]
 		if f.address != spec.Address {
 			f.address, f.health = spec.Address, HealthFact{}
 		}
@@ -83,6 +86,9 @@ func (m *model) setAdmin(t *rapid.T) {
 	f := m.facts[id]
 	f.admin = AdminFact{Admin: Admin(rapid.IntRange(0, 2).Draw(t, "admin")), By: "alice"}
 	m.facts[id] = f
+	if m.flags[id] = f.admin; f.admin.Admin == AdminEnabled {
+		delete(m.flags, id)
+	}
 	if _, ok := m.registry.SetAdmin(id, f.admin); !ok {
 		t.Errorf("the flag on %s was ignored", id)
 	}
@@ -133,7 +139,7 @@ func membersOf(s *Snapshot) map[ID]Member {
 	out := map[ID]Member{}
 	for _, p := range s.Pools {
 		for _, m := range p.Members {
-			out[m.Spec.ID()] = m
+			out[m.Spec.ID()] = *m
 		}
 	}
 	return out

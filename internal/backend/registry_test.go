@@ -246,7 +246,7 @@ func checkWhole(t testing.TB, s *Snapshot) {
 				eligible++
 			}
 		}
-		sorted := slices.IsSortedFunc(p.Members, func(a, b Member) int {
+		sorted := slices.IsSortedFunc(p.Members, func(a, b *Member) int {
 			if a.Spec.Name < b.Spec.Name {
 				return -1
 			}
@@ -255,5 +255,80 @@ func checkWhole(t testing.TB, s *Snapshot) {
 		if eligible != p.Eligible || len(p.Members) > 1 && !sorted {
 			t.Errorf("pool %s: %d eligible counted as %d, sorted %t", p.Name, eligible, p.Eligible, sorted)
 		}
+	}
+}
+
+// The flag is known by the connector's name: churn in discovery does not end a drain.
+func TestFlagOutlivesMembership(t *testing.T) {
+	r := twoPools()
+	id := ID{"fax", "a"}
+	r.SetAdmin(id, AdminFact{Admin: AdminDrain, Reason: "reboot", By: "alice"})
+	r.SetMembers("fax", nil)
+	r.SetMembers("fax", []Spec{specOf("fax", "a", "192.0.2.3:25")})
+	if m := mustMember(t, r, "fax", "a"); m.State != StateDrain || m.Reason != "reboot, by alice" {
+		t.Errorf("%s (%s) after it has come back, want drain", m.State, m.Reason)
+	}
+	later := ID{"fax", "z"}
+	if _, member := r.SetAdmin(later, AdminFact{Admin: AdminDisabled}); member {
+		t.Error("one that nobody knows is called a member")
+	}
+	r.SetMembers("fax", []Spec{specOf("fax", "z", "192.0.2.4:25")})
+	if m := mustMember(t, r, "fax", "z"); m.State != StateDisabled {
+		t.Errorf("%s, though it was disabled before it came", m.State)
+	}
+	r.SetAdmin(later, AdminFact{})
+	r.SetMembers("fax", nil)
+	r.SetMembers("fax", []Spec{specOf("fax", "z", "192.0.2.4:25")})
+	if m := mustMember(t, r, "fax", "z"); m.State != StateStarting {
+		t.Errorf("%s after the flag was taken away", m.State)
+	}
+}
+
+// One that leaves discovery in the middle of a message is drained first and
+// forgotten when nothing runs there; coming back in time, it is the same record.
+func TestGoneIsDrainedThenForgotten(t *testing.T) {
+	r := twoPools()
+	a := mustMember(t, r, "internet", "a").Backend
+	r.SetHealth(a, HealthFact{Health: HealthUp})
+	a.Acquire()
+	both := []Spec{specOf("internet", "a", "192.0.2.1:25"), specOf("internet", "b", "192.0.2.2:25")}
+	r.SetMembers("internet", both[1:])
+	if m := mustMember(t, r, "internet", "a"); m.State != StateDrain || m.Eligible || !m.Gone {
+		t.Errorf("%s, gone %t, eligible %t", m.State, m.Gone, m.Eligible)
+	}
+	if !r.Forget() || r.Snapshot().Pool("internet").Member("a") == nil {
+		t.Error("forgotten while something runs there")
+	}
+	r.SetMembers("internet", both)
+	if m := mustMember(t, r, "internet", "a"); m.Backend != a || m.State != StateUp || m.Gone {
+		t.Errorf("came back as %s, gone %t, same record %t", m.State, m.Gone, m.Backend == a)
+	}
+	r.SetMembers("internet", both[1:])
+	a.Release()
+	if r.Forget() || r.Snapshot().Pool("internet").Member("a") != nil {
+		t.Error("not forgotten when nothing runs there any more")
+	}
+}
+
+func TestSetPoolsKeepsWhatStays(t *testing.T) {
+	r := twoPools()
+	a := mustMember(t, r, "internet", "a").Backend
+	r.SetHealth(a, HealthFact{Health: HealthUp})
+	before := r.Snapshot().Pool("internet")
+	r.SetPools([]PoolConfig{{Name: "new"}, {Name: "internet", MaxConnections: 1}})
+	s := r.Snapshot()
+	if s.Pool("fax") != nil || len(s.Pools) != 2 || s.Pools[0].Name != "new" || len(s.Pools[0].Members) != 0 {
+		t.Errorf("pools %+v", s.Pools)
+	}
+	now := s.Pool("internet")
+	if now.Member("a").Backend != a || now.Member("a").State != StateUp || now.Membership != before.Membership {
+		t.Error("a pool that stays lost something")
+	}
+	if !a.Acquire() || a.Acquire() {
+		t.Error("the new max_connections is not enforced")
+	}
+	r.SetPools([]PoolConfig{{Name: "internet", MaxConnections: 1}})
+	if r.Snapshot().Pool("internet") != now {
+		t.Error("a pool of which nothing changed is another *Pool")
 	}
 }

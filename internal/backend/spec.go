@@ -24,6 +24,8 @@ type Spec struct {
 	// empty means that the source reports nothing of the kind.
 	Maintenance string
 	Critical    string
+
+	Sources []string // the names of the sources that know it, in order of precedence
 }
 
 // ID returns the connector's identity.
@@ -98,10 +100,11 @@ type HealthFact struct {
 	Limit        int       // learned concurrency limit; 0: none
 	FullAt       time.Time // when it last had no room, while Limit is learned from that; else zero
 	Share        float64   // of its weight that it gets, for latency and slow start; 0: all of it
-	Probe        ProbeFact
 }
 
-// ProbeFact is the last probe's result.
+// ProbeFact is the last probe's result. Nothing is decided by it, and there is a
+// new one every few seconds: so it stands with the counters in [Backend] and makes
+// no new snapshot.
 type ProbeFact struct {
 	At    time.Time
 	Depth string // tcp | banner | ehlo | starttls | envelope | message
@@ -117,4 +120,17 @@ type AdminFact struct {
 	Reason string
 	By     string
 	Since  time.Time
+	Until  time.Time // when it ends by itself; zero: never
+}
+
+// words is the flag as the reason of a state.
+func (a AdminFact) words() string {
+	text := a.Reason
+	if a.By != "" {
+		text = strings.TrimPrefix(text+", by "+a.By, ", ")
+	}
+	if !a.Until.IsZero() {
+		text += " until " + a.Until.UTC().Format(time.RFC3339)
+	}
+	return text
 }
