@@ -1,0 +1,264 @@
+package cluster
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weir/internal/backend"
+)
+
+func (r *replica) backendOf(name string) *backend.Backend {
+	return r.registry.Snapshot().Pool(poolName).Member(name).Backend
+}
+
+func shareOf(s Standing, name string) Share {
+	for _, share := range s.Replicas {
+		if share.Name == name {
+			return share
+		}
+	}
+	return Share{}
+}
+
+func TestSafeWhenNothingRunsAnywhere(t *testing.T) {
+	fleet(t, 3, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		first, other := replicas[0], replicas[1]
+		other.backendOf("a").Acquire()
+		s := first.order(t, Drain, "a")
+		if s.Safe {
+			t.Error("safe before the others can have seen it")
+		}
+		settle()
+		s = first.Look(idOf("a"))
+		if got := shareOf(s, other.Name()); s.Safe || s.InFlight != 1 || !got.Seen || got.InFlight != 1 || got.State != "drain" {
+			t.Errorf("something runs there: %+v", s)
+		}
+		other.backendOf("a").Release()
+		settle()
+		if s = first.Look(idOf("a")); !s.Safe || s.InFlight != 0 || len(s.Replicas) != 3 {
+			t.Errorf("nothing runs there: %+v", s)
+		}
+		first.backendOf("a").Acquire()
+		if s = first.Look(idOf("a")); s.Safe {
+			t.Errorf("something runs here: %+v", s)
+		}
+		first.backendOf("a").Release()
+		first.order(t, Undrain, "a")
+		settle()
+		if s = first.Look(idOf("a")); s.Safe || s.State != "up" {
+			t.Errorf("undrained: %+v", s)
+		}
+	})
+}
+
+// The second drain of a connector must not be called safe by what the others showed
+// of the first.
+func TestSafeNeedsAViewOfThisDrain(t *testing.T) {
+	fleet(t, 2, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		first, other := replicas[0], replicas[1]
+		first.order(t, Drain, "a")
+		settle()
+		other.agent.set(false, true) // it sees and shows nothing from now on
+		first.order(t, Undrain, "a")
+		first.order(t, Drain, "a")
+		pass(2 * time.Second)
+		if s := first.Look(idOf("a")); s.Safe || shareOf(s, other.Name()).Seen {
+			t.Errorf("by a view of the first drain: %+v", s)
+		}
+		other.agent.set(false, false)
+		pass(5 * time.Second)
+		if s := first.Look(idOf("a")); !s.Safe {
+			t.Errorf("by one of this drain: %+v", s)
+		}
+	})
+}
+
+func TestSilentReplicaIsNotSafe(t *testing.T) {
+	fleet(t, 2, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		first, other := replicas[0], replicas[1]
+		other.kill()
+		pass(20 * time.Second)
+		first.mustTell(t, "replica", "nothing was heard of "+other.Name())
+		first.order(t, Drain, "a")
+		settle()
+		if s := first.Look(idOf("a")); s.Safe || shareOf(s, other.Name()).Name == "" {
+			t.Errorf("a replica is silent: %+v", s)
+		}
+		if list := first.Replicas(); len(list) != 2 || list[1].Live {
+			t.Errorf("%+v", list)
+		}
+		pass(peerRemembered)
+		if s := first.Look(idOf("a")); !s.Safe || len(s.Replicas) != 1 {
+			t.Errorf("ten minutes later: %+v", s)
+		}
+	})
+}
+
+func TestStoppedReplicaIsNotMissed(t *testing.T) {
+	fleet(t, 2, func(t *testing.T, consul *fakeConsul, replicas []*replica) {
+		first, other := replicas[0], replicas[1]
+		first.order(t, Drain, "a")
+		other.stop()
+		settle()
+		first.mustTell(t, "replica", "To:left")
+		if s := first.Look(idOf("a")); !s.Safe || len(s.Replicas) != 1 {
+			t.Errorf("%+v", s)
+		}
+		if len(first.Advertised()) != 1 {
+			t.Errorf("advertised %v", first.Advertised())
+		}
+		pass(2 * time.Minute)
+		if got := consul.get("weir/test/views/" + other.Name()); got != "" {
+			t.Errorf("its last view was left behind: %s", got)
+		}
+	})
+}
+
+func TestConsulAwayIsNotSafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		consul := newFakeConsul()
+		r := start(t, consul, Config{Hostname: "mx"}, newRegistry(t, "a", "b"))
+		r.agent.set(true, false)
+		pass(time.Minute)
+		s, err := r.Order(t.Context(), idOf("a"), Order{Verb: Drain})
+		if err == nil || s.Safe || !strings.Contains(r.Look(idOf("a")).Warning, "cannot be read") {
+			t.Errorf("%+v, %v", s, err)
+		}
+		r.stop()
+		consul.stop()
+	})
+}
+
+// A token without rights is shown an empty list: that is no proof that this replica
+// is alone.
+func TestFilteredViewsAreNotSafe(t *testing.T) {
+	fleet(t, 2, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		first := replicas[0]
+		first.order(t, Drain, "a")
+		settle()
+		first.deny(true)
+		pass(peerRemembered + time.Minute)
+		if s := first.Look(idOf("a")); s.Safe || s.Warning == "" {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestVotes(t *testing.T) {
+	fleet(t, 3, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		first := replicas[0]
+		vote := func(name string, wantOut, wantLive int) {
+			t.Helper()
+			if out, live := first.Votes(idOf(name)); out != wantOut || live != wantLive {
+				t.Errorf("%s: %d of %d, want %d of %d", name, out, live, wantOut, wantLive)
+			}
+		}
+		vote("a", 0, 3)
+		replicas[0].registry.SetHealth(replicas[0].backendOf("a"), backend.HealthFact{Health: backend.HealthDown})
+		replicas[2].registry.SetHealth(replicas[2].backendOf("a"), backend.HealthFact{Health: backend.HealthUp, Breaker: backend.BreakerOpen})
+		settle()
+		vote("a", 2, 3)
+		if list := first.Replicas(); !list[0].Agrees || list[1].Agrees || !list[2].Agrees {
+			t.Errorf("who agrees: %+v", list)
+		}
+		first.order(t, Drain, "b")
+		settle()
+		vote("b", 0, 3) // an operator's word is no verdict
+		replicas[2].kill()
+		pass(20 * time.Second)
+		vote("a", 1, 2)
+	})
+}
+
+func TestAdvertised(t *testing.T) {
+	fleet(t, 3, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		want := []netip.Addr{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3")}
+		for _, r := range replicas {
+			if got := r.Advertised(); !slices.Equal(got, want) {
+				t.Errorf("%v", got)
+			}
+		}
+		replicas[1].Standby(true)
+		settle()
+		for _, r := range replicas {
+			if got := r.Advertised(); !slices.Equal(got, []netip.Addr{want[0], want[2]}) {
+				t.Errorf("with one standing by: %v", got)
+			}
+		}
+	})
+}
+
+// One of which a replica knows only the flag is no reason to wait.
+func TestAbsentConnectorIsSafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		consul := newFakeConsul()
+		has := start(t, consul, Config{Hostname: "has"}, newRegistry(t, "a", "b"))
+		lacks := start(t, consul, Config{Hostname: "lacks"}, newRegistry(t, "b"))
+		settle()
+		has.order(t, Drain, "a")
+		settle()
+		if s := has.Look(idOf("a")); !s.Safe || shareOf(s, lacks.Name()).State != stateAbsent {
+			t.Errorf("%+v", s)
+		}
+		if s := lacks.Look(idOf("a")); !s.Safe || s.State != stateAbsent {
+			t.Errorf("%+v", s)
+		}
+		has.stop()
+		lacks.stop()
+		consul.stop()
+	})
+}
+
+// A second replica under the same name is told what is wrong.
+func TestTwoReplicasOfOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		consul, dir := newFakeConsul(), t.TempDir()
+		one := start(t, consul, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a"))
+		settle()
+		two := start(t, consul, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a"))
+		pass(nameTaken + 5*time.Second)
+		if s := two.Status(); !strings.Contains(s.Error, "state_dir of its own") {
+			t.Errorf("%+v", s)
+		}
+		one.stop()
+		pass(5 * time.Second)
+		if s := two.Status(); !s.Reachable {
+			t.Errorf("when the other one has stopped: %+v", s)
+		}
+		two.stop()
+		consul.stop()
+	})
+}
+
+func TestViewsAreShownSparingly(t *testing.T) {
+	fleet(t, 1, func(t *testing.T, consul *fakeConsul, replicas []*replica) {
+		at := func() uint64 {
+			consul.mu.Lock()
+			defer consul.mu.Unlock()
+			return consul.index
+		}
+		before := at()
+		pass(time.Minute)
+		if n := at() - before; n < 11 || n > 14 {
+			t.Errorf("%d writes in a quiet minute, want about one every 5 s", n)
+		}
+		before = at()
+		down := false
+		for range 200 { // 10 s of a connector that flaps 20 times a second
+			down = !down
+			health := backend.HealthUp
+			if down {
+				health = backend.HealthDown
+			}
+			replicas[0].registry.SetHealth(replicas[0].backendOf("a"), backend.HealthFact{Health: health})
+			pass(50 * time.Millisecond)
+		}
+		if n := at() - before; n > 52 {
+			t.Errorf("%d writes in 10 s of flapping", n)
+		}
+	})
+}
