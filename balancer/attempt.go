@@ -76,7 +76,7 @@ func (t *transaction) pick(limit time.Time) *backend.Backend {
 // would do but has no place.
 func (t *transaction) tryPick() (b *backend.Backend, busy bool) {
 	if !t.chosen {
-		t.chosen = true
+		t.chosen, t.passedBusy = true, false
 		t.pool.policy.Start(&t.req, t.pool.candidates(), &t.cursor)
 	}
 	for c := t.pool.policy.Next(&t.cursor); c != nil; c = t.pool.policy.Next(&t.cursor) {
@@ -86,11 +86,11 @@ func (t *transaction) tryPick() (b *backend.Backend, busy bool) {
 			t.asked = append(t.asked, c.Backend)
 			return c.Backend, false
 		default:
-			busy = true
+			t.passedBusy = true
 		}
 	}
 	t.chosen = false // who asks again asks for a new order
-	return nil, busy
+	return nil, t.passedBusy
 }
 
 // queue waits for a place, up to the pool's queue timeout.
@@ -99,7 +99,10 @@ func (t *transaction) queue(limit time.Time) *backend.Backend {
 	if limit.Before(until) {
 		until = limit
 	}
-	for {
+	for !t.pool.removed() {
+		if now := t.pool.latest(); now != t.pool {
+			t.pool, t.chosen = now, false
+		}
 		w := t.pool.enqueue()
 		if b, busy := t.tryPick(); b != nil || !busy {
 			t.pool.leaveQueue(w)
@@ -110,6 +113,7 @@ func (t *transaction) queue(limit time.Time) *backend.Backend {
 			return nil
 		}
 	}
+	return nil
 }
 
 // connect attaches a connection to b, on which a place was taken: a kept one, or
@@ -131,9 +135,14 @@ func (t *transaction) attach(u *upstream) {
 	t.spare.refusal.Reset()
 	t.at = &t.spare
 	t.rec.Backend = u.backend.ID().Name
-	t.s.upstream.Store(u.Conn)
+	t.s.upstream.Store(u)
+	// The session may have been cut off, or the connector disabled, before it had
+	// this connection.
 	if t.s.srv.base.Err() != nil {
-		u.Abort() // the session may have been cut off before it had this connection
+		u.Abort()
+	}
+	if why := t.pool.disabled(u.backend); why != nil {
+		u.expel(why)
 	}
 }
 
@@ -143,10 +152,17 @@ func (t *transaction) dial(b *backend.Backend, limit time.Time) bool {
 	dialer := t.pool.dialer
 	dialer.Watch = &watch
 	t.rec.Backend = b.ID().Name
-	conn, err := dialer.Dial(t.s.srv.base, b.Address(), limit)
+	ctx, hangUp := t.dialling(b)
+	defer hangUp()
+	conn, err := dialer.Dial(ctx, b.Address(), limit)
 	if err != nil {
 		f := watch.fault(err)
-		t.failed(watch.ticket, &f)
+		if why := expelledBy(ctx); why != nil {
+			f = why.fault(faultUnreached, watch.ticket.Stage)
+		}
+		if watch.ticket.Backend != nil {
+			t.failed(watch.ticket, &f)
+		}
 		t.noteTry(b, &f)
 		return false
 	}
@@ -170,6 +186,7 @@ func (w *dialWatch) Begin(stage backend.Stage, now time.Time) time.Duration {
 func (w *dialWatch) Passed(stage backend.Stage, took time.Duration) {
 	w.t.took(w.b, stage, took)
 	w.t.s.srv.deps.Observer.End(w.ticket, backend.Outcome{Verdict: backend.Success, At: time.Now()})
+	w.ticket = backend.Ticket{Stage: stage} // dialling may be ended between two stages
 }
 
 func (w *dialWatch) fault(err error) fault {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"weir/internal/backend"
-	"weir/internal/connector"
 	"weir/internal/smtp"
 )
 
@@ -96,27 +95,4 @@ func (t *transaction) envelopeDigest() string {
 	h := sha256.New()
 	h.Write([]byte(t.mail.From + "\n" + strings.Join(t.accepted, "\n")))
 	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// readMore waits for more of the sender's octets. It returns false when the
-// sender is gone or silent: its transaction is over then, without a terminator
-// (P11), and the session too.
-func (s *session) readMore() bool {
-	err := s.nc.SetReadDeadline(time.Now().Add(s.front.Timeouts.Data))
-	if err == nil {
-		err = s.in.Fill()
-	}
-	switch {
-	case err == nil:
-		return true
-	case connector.IsTimeout(err):
-		s.reply(421, enhanced(4, 4, 2), "No content in time")
-		s.finish("timeout in the content")
-	default:
-		s.finish("lost in the content")
-	}
-	if s.tx != nil {
-		s.tx.close(Aborted)
-	}
-	return false
 }

@@ -33,7 +33,7 @@ func (t *transaction) startContent(raw bool) *content {
 	c := &t.store
 	head, pieces := c.head, c.copy
 	*c = content{t: t, raw: raw, head: head, copy: pieces}
-	c.head.Reset(t.s.srv.token)
+	c.head.Reset(t.s.front.token)
 	c.copy.reset(&t.s.srv.budget, t.pool.ReplayBuffer)
 	t.content = c
 	if t.s.front.Received != ReceivedNever {

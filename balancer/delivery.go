@@ -102,6 +102,9 @@ func (c *content) sendData(a *attempt, p []byte, last bool) fault {
 	whole := n == len(out)
 	if last && n > len(out)-terminatorRoom && !whole {
 		f := fault{kind: faultMaybeTaken, stage: backend.StageFinalDot, why: "lost within the terminator"}
+		if out := a.out.Load(); out != nil {
+			f = out.fault(faultMaybeTaken, backend.StageFinalDot)
+		}
 		c.t.failed(a.endBody(), &f)
 		return f
 	}
@@ -175,6 +178,9 @@ func (c *content) patience() time.Duration {
 // lost is a connector that went away over the content.
 func (c *content) lost(err error) fault {
 	f := lostBy(faultLost, backend.StageBody, err)
+	if out := c.t.at.out.Load(); out != nil {
+		f = out.fault(faultLost, backend.StageBody)
+	}
 	if f.silent && c.t.at.body.Patience > 0 && c.movable() {
 		f.kind = faultSilent
 	}

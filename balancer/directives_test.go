@@ -15,7 +15,7 @@ import (
 //
 //	! a: FAULT [| FAULT]...         where a FAULT is
 //	     STAGE mute|drop|reset|garbage|endless|stall|REPLY [store] [times=N] [after=N] [reused] [delay=D] [if=TEXT]
-//	! a: down | up | drain | refuse | heal | cut | without CHUNKING,PIPELINING | size N
+//	! a: down | up | drain | disable | refuse | heal | cut | without CHUNKING,PIPELINING | size N
 //	! max_connections=1
 //	! pool timeouts.STAGE=D | patience.STAGE=D | queue_timeout=D | replay_buffer=N | reuse.messages=N | reuse.bytes=N | reuse.max_idle=N | reuse.idle=D | reuse.age=D
 //	! listener errors=N | recipients=N | message_size=N | connections=N | max_hops=N | messages=N | command=D | data=D | greeting=D | session=D | reject | received
@@ -136,9 +136,10 @@ func (p *player) behave(name, what string) error {
 	case "up", "down":
 		p.begin()
 		p.setHealth(name, map[string]backend.Health{"up": backend.HealthUp, "down": backend.HealthDown}[word])
-	case "drain":
+	case "drain", "disable":
 		p.begin()
-		p.registry.SetAdmin(backend.ID{Pool: "internet", Name: name}, backend.AdminFact{Admin: backend.AdminDrain})
+		flag := map[string]backend.Admin{"drain": backend.AdminDrain, "disable": backend.AdminDisabled}[word]
+		p.registry.SetAdmin(backend.ID{Pool: "internet", Name: name}, backend.AdminFact{Admin: flag, By: "alice"})
 	case "refuse":
 		srv.Refuse()
 	case "heal":

@@ -13,6 +13,12 @@
 // (commit.go). What the sender is told for each fault stands in one place,
 // fault.go, by the numbered rules of the relay's protocol, P1 and on.
 //
+// A setup is what a config makes of all this (reload.go). It never changes, but
+// [Server.Reload] replaces it: what is the same is in the next one too, with its
+// connections, queue and counters; what is not is left by everybody at their next
+// boundary. A connector that an operator drains is left in the same way; one that
+// is disabled is left at once (expel.go).
+//
 // Only internal/smtp knows the wire; only this package decides to replay. It
 // tells an [Observer] how each stage ended and a [Recorder] how each transaction
 // did, and knows nothing of probes, breakers, logs or metrics. It opens no

@@ -176,6 +176,8 @@ func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error)
 	// anybody's: its connector may have closed it while we wrote.
 	replaceable := stage == backend.StageMail && a.reused
 	switch {
+	case err != nil && a.out.Load() != nil:
+		return ticket, a.out.Load().fault(faultLost, stage)
 	case err != nil && replaceable && !connector.IsTimeout(err):
 		return ticket, fault{kind: faultStale, stage: stage, why: connector.Describe(err)}
 	case err != nil:

@@ -8,3 +8,11 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 func (s *Server) ReplayMemory() (used, unbuffered int64) {
 	return s.budget.used.Load(), s.budget.unbuffered.Load()
 }
+
+// Waiting shows tests how many transactions are queued in a pool.
+func (s *Server) Waiting(name string) int {
+	p := s.setup.Load().pools[name]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting)
+}

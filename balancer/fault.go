@@ -38,6 +38,7 @@ type fault struct {
 	silent  bool // there was no answer in time
 	refused bool // the connection was refused
 	hurried bool // the transaction's total ended before the stage's own deadline
+	ordered bool // an operator has disabled the connector
 }
 
 // lostBy is the fault of a connection that failed by err.
@@ -59,14 +60,19 @@ func (f *fault) outcome(now time.Time) backend.Outcome {
 // isFull recognises a connector that is out of resources (P18; RFC 3463, X.3.1).
 func isFull(r *smtp.Reply) bool { return r.Code == 452 && r.Enhanced == enhanced(4, 3, 1) }
 
-func (f *fault) String() string { return f.stage.String() + ": " + f.why }
+func (f *fault) String() string {
+	if f.ordered {
+		return f.why // wherever that was
+	}
+	return f.stage.String() + ": " + f.why
+}
 
 // verdict is how a fault counts for its connector. Refusals of the kinds that
 // are policy, or our mistake, say nothing against it.
 func (f *fault) verdict() backend.Verdict {
 	switch f.kind {
 	case faultUnreached, faultLost, faultGone, faultMaybeTaken:
-		if f.hurried {
+		if f.hurried || f.ordered {
 			return backend.Neutral
 		}
 		return backend.Failure
@@ -100,7 +106,7 @@ func (t *transaction) giveUp() {
 		t.decide(451, enhanced(4, 4, 2), "Message failed alike on two connectors")
 	case t.content != nil && (t.content.moves > 0 || t.content.ended):
 		t.decide(451, enhanced(4, 4, 2), "Connection to the connector was lost, try again later")
-	case f.kind == faultNoPlace:
+	case f.kind == faultNoPlace, f.ordered:
 		t.decide(451, enhanced(4, 3, 2), "No connector is available, try again later")
 	case f.kind == faultUnreached, f.kind == faultSilent && f.stage < backend.StageMail:
 		t.decide(451, enhanced(4, 4, 1), "No connector could be reached, try again later")

@@ -2,7 +2,9 @@ package balancer
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/internal/backend"
@@ -20,7 +22,10 @@ type pool struct {
 	offers offerCache
 	dialer connector.Dialer
 
+	next atomic.Pointer[pool] // what a reload put in its place
+
 	mu      sync.Mutex
+	retired bool                             // a reload has put it out of use
 	idle    map[*backend.Backend][]*upstream // last in, first out
 	waiting []chan struct{}                  // first in, first out
 }
@@ -37,8 +42,43 @@ func newPool(s *Server, cfg PoolConfig, dialer connector.Dialer) (*pool, error) 
 	}, nil
 }
 
-// view returns the pool as it is now.
-func (p *pool) view() *backend.Pool { return p.srv.deps.Registry.Snapshot().Pool(p.Name) }
+// view returns the pool as it is now: one without members, when a reload has
+// removed it.
+func (p *pool) view() *backend.Pool {
+	if now := p.srv.deps.Registry.Snapshot().Pool(p.Name); now != nil {
+		return now
+	}
+	return &backend.Pool{}
+}
+
+// latest returns the pool of this name that is in use now. For one that was
+// removed it is the last there was.
+func (p *pool) latest() *pool {
+	for next := p.next.Load(); next != nil; next = p.next.Load() {
+		p = next
+	}
+	return p
+}
+
+// removed reports whether a reload has left no pool of this name.
+func (p *pool) removed() bool {
+	p = p.latest()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.retired && p.next.Load() == nil
+}
+
+// retire puts the pool out of use: it keeps no connection any more, and who waits
+// goes on in the next pool, if there is one.
+func (p *pool) retire(next *pool) {
+	if next != nil {
+		p.next.Store(next)
+	}
+	p.mu.Lock()
+	p.retired = true
+	p.mu.Unlock()
+	p.tidy(time.Now())
+}
 
 // candidates returns what the pool offers now.
 func (p *pool) candidates() *policies.Candidates { return p.cache.Of(p.view()) }
@@ -94,8 +134,8 @@ func (p *pool) keep(u *upstream, now time.Time) {
 	}
 	p.mu.Lock()
 	kept := p.idle[u.backend]
-	// Draining is looked at under the lock, or Shutdown's tidy could miss this one.
-	room := len(kept) < p.Reuse.MaxIdle && !p.srv.draining.Load()
+	// Both are looked at under the lock, or the last tidy could miss this one.
+	room := len(kept) < p.Reuse.MaxIdle && !p.retired && !p.srv.draining.Load()
 	if room {
 		p.idle[u.backend] = append(kept, u)
 		u.backend.Traffic.Idle.Add(1)
@@ -110,9 +150,9 @@ func (p *pool) keep(u *upstream, now time.Time) {
 // by their connector, and to all of a connector that may not get mail any more.
 // It wakes who waits for a place, as there may be one now.
 func (p *pool) tidy(now time.Time) {
-	closing := p.srv.draining.Load()
 	var gone []*upstream
 	p.mu.Lock()
+	closing := p.retired || p.srv.draining.Load()
 	for b, kept := range p.idle {
 		fit := kept[:0]
 		for _, u := range kept {
@@ -140,9 +180,14 @@ func (p *pool) tidy(now time.Time) {
 	}
 }
 
-// release gives a transaction's place back and lets the first in the queue try.
+// release gives a transaction's place back and lets the first in the queue try,
+// which is the new pool's where a reload has replaced this one.
 func (p *pool) release(b *backend.Backend) {
 	b.Release()
+	p.latest().wakeFirst()
+}
+
+func (p *pool) wakeFirst() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.waiting) > 0 {
@@ -151,29 +196,31 @@ func (p *pool) release(b *backend.Backend) {
 	}
 }
 
-// enqueue returns a channel that is closed when a place may have become free.
-// Who enqueues tries once more before waiting, or it could miss a release.
+// enqueue returns a channel that is closed when a place may have become free, or
+// the pool was replaced. Who enqueues tries once more before waiting, or it could
+// miss a release.
 func (p *pool) enqueue() chan struct{} {
 	w := make(chan struct{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting = append(p.waiting, w)
+	if p.retired {
+		close(w)
+	} else {
+		p.waiting = append(p.waiting, w)
+	}
 	return w
 }
 
 // leaveQueue takes w out again. If it was its turn already, the next is woken.
 func (p *pool) leaveQueue(w chan struct{}) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := range p.waiting {
-		if p.waiting[i] == w {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			return
-		}
+	i := slices.Index(p.waiting, w)
+	if i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
 	}
-	if len(p.waiting) > 0 {
-		close(p.waiting[0])
-		p.waiting = p.waiting[1:]
+	p.mu.Unlock()
+	if i < 0 {
+		p.latest().wakeFirst()
 	}
 }
 

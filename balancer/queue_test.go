@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weir/internal/backend"
+	"weir/internal/faulty"
 )
 
 // TestQueueServesAll: many more senders than places; each gets one in the end, and
@@ -130,4 +131,29 @@ func TestQueueWakesAtOnce(t *testing.T) {
 			t.Errorf("served %v after %v", served, time.Since(start))
 		}
 	})
+}
+
+// TestQueueForWhoWasPassed: a connector that had no place when the transaction came
+// by is waited for, when the one that was asked instead has failed.
+func TestQueueForWhoWasPassed(t *testing.T) {
+	b := newBench(t, "a", "b")
+	b.pool().QueueTimeout = ceiling
+	b.start(1)
+	holder, waiter := b.dial(), b.dial().hello()
+	holder.envelope()  // at a
+	b.delivers(waiter) // at b
+	b.connectors["b"].Hurt(faulty.At(faulty.RCPT, faulty.Drop))
+	waiter.ask("MAIL FROM:<from@client.test>\r\n", "250 *")
+	answer := make(chan string, 1)
+	go func() { answer <- waiter.say("RCPT TO:<to@mx.test>\r\n") }() // past a, to b
+	waitFor(t, "the waiter to wait", func() bool { return b.server.Waiting("internet") == 1 })
+	holder.ask("RSET\r\n", "250 *")
+	if reply := <-answer; reply[:3] != "250" {
+		t.Errorf("got %q", reply)
+	}
+	if n := b.connectors["b"].Heard("RCPT"); n != 2 {
+		t.Errorf("b heard %d RCPT, want the one before and the one that it dropped", n)
+	}
+	_, _ = holder.nc.Close(), waiter.nc.Close()
+	b.leavesNothing()
 }

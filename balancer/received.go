@@ -17,8 +17,8 @@ func (s *session) receivedLine(id string, now time.Time) []byte {
 		}
 		b = append(addr.WithZone("").AppendTo(b), "])"...)
 	}
-	b = append(append(b, "\r\n\tby "...), s.srv.cfg.Hostname...)
-	b = append(append(append(b, ' '), s.srv.token...), " with "...)
+	b = append(append(b, "\r\n\tby "...), s.front.hostname...)
+	b = append(append(append(b, ' '), s.front.token...), " with "...)
 	if s.extended {
 		b = append(b, 'E')
 	}

@@ -19,7 +19,7 @@ const terminatorRoom = len(".\r\n")
 // replayBudget bounds the octets that all copies together hold, and lends the
 // pieces. Its zero value lends, within a limit of 0.
 type replayBudget struct {
-	limit        int64
+	limit        atomic.Int64
 	used         atomic.Int64
 	unbuffered   atomic.Int64 // messages that were relayed without a copy
 	small, large sync.Pool
@@ -27,7 +27,7 @@ type replayBudget struct {
 
 // reserve takes n octets out of the budget, if they are there.
 func (b *replayBudget) reserve(n int64) bool {
-	if b.used.Add(n) > b.limit {
+	if b.used.Add(n) > b.limit.Load() {
 		b.used.Add(-n)
 		return false
 	}

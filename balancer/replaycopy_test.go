@@ -13,7 +13,8 @@ import (
 func TestReplayCopyIsAWindow(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		limits := []int64{0, 1, 100, smallPiece, largePiece, 3 * largePiece, 1 << 20}
-		budget := &replayBudget{limit: rapid.SampledFrom(limits).Draw(rt, "replay_memory")}
+		budget := new(replayBudget)
+		budget.limit.Store(rapid.SampledFrom(limits).Draw(rt, "replay_memory"))
 		limit := rapid.SampledFrom(limits).Draw(rt, "replay_buffer")
 		var c replayCopy
 		c.reset(budget, limit)
@@ -31,12 +32,12 @@ func TestReplayCopyIsAWindow(t *testing.T) {
 					sent = sendAll(rt, &c, all, sent)
 				}
 			}
-			if budget.used.Load() > budget.limit {
-				rt.Fatalf("%d of %d octets in use", budget.used.Load(), budget.limit)
+			if budget.used.Load() > budget.limit.Load() {
+				rt.Fatalf("%d of %d octets in use", budget.used.Load(), budget.limit.Load())
 			}
 		}
 		sendAll(rt, &c, all, sent)
-		enough := budget.limit == 1<<20 && len(all) < 1<<19
+		enough := budget.limit.Load() == 1<<20 && len(all) < 1<<19
 		switch whole := int64(len(all)) <= limit; {
 		case c.complete() && !whole, whole && enough && !c.complete():
 			rt.Fatalf("complete %v with %d octets of at most %d", c.complete(), len(all), limit)

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"weir/internal/connector"
 	"weir/internal/smtp"
 )
 
@@ -24,17 +23,18 @@ const maxReplies = 4 << 10
 // idleBuffer is how large a buffer for replies a session may keep.
 const idleBuffer = 512
 
-// session is one sender's connection. It runs on one goroutine; only wake and
-// abort are called by others.
+// session is one sender's connection. It runs on one goroutine; only wake, expel
+// and abort are called by others.
 type session struct {
-	srv    *Server
-	front  *front
-	nc     net.Conn
-	in     *smtp.Reader
-	out    []byte
-	id     string
-	client netip.AddrPort
-	began  time.Time
+	srv      *Server
+	listener *listener
+	front    *front // how the listener treats it; looked at anew at each MAIL
+	nc       net.Conn
+	in       *smtp.Reader
+	out      []byte
+	id       string
+	client   netip.AddrPort
+	began    time.Time
 
 	helo     string
 	extended bool // EHLO was said, not HELO
@@ -48,12 +48,15 @@ type session struct {
 	deaf     bool         // the sender takes no replies any more
 
 	atBoundary atomic.Bool // waiting for a command outside of any transaction
-	upstream   atomic.Pointer[connector.Conn]
+
+	// What of connectors the session uses now, for those who must end that.
+	upstream atomic.Pointer[upstream]
+	dialling atomic.Pointer[dialling]
 }
 
-func newSession(srv *Server, f *front, nc net.Conn) *session {
+func newSession(srv *Server, l *listener, nc net.Conn) *session {
 	return &session{
-		srv: srv, front: f, nc: nc,
+		srv: srv, listener: l, front: l.front.Load(), nc: nc,
 		in:     smtp.NewReader(nc, srv.buffers),
 		id:     newID(),
 		client: addrPort(nc.RemoteAddr()),
@@ -71,7 +74,33 @@ func newID() string {
 // wake brings a session that waits at a boundary to look around.
 func (s *session) wake() {
 	if s.atBoundary.Load() {
-		_ = s.nc.SetReadDeadline(time.Unix(1, 0))
+		s.interrupt()
+	}
+}
+
+// interrupt ends a wait for the sender, see listen.
+func (s *session) interrupt() { _ = s.nc.SetReadDeadline(time.Unix(1, 0)) }
+
+// leaving reports whether the session is to end at its next boundary.
+func (s *session) leaving() bool { return s.srv.draining.Load() || s.listener.removed.Load() }
+
+// farewell ends the session in words, because weir wants it so.
+func (s *session) farewell() {
+	if s.srv.draining.Load() {
+		s.reply(421, enhanced(4, 3, 2), "Service is shutting down")
+		s.finish("shutting down")
+		return
+	}
+	s.reply(421, enhanced(4, 3, 2), "This listener is closed, connect again")
+	s.finish("listener removed")
+}
+
+// refresh takes over what a reload has changed. What EHLO has announced stays,
+// but for the size, which is the listener's to decide.
+func (s *session) refresh() {
+	if f := s.listener.front.Load(); f != s.front {
+		s.front = f
+		s.offer.size = f.offer().size
 	}
 }
 
@@ -93,12 +122,11 @@ func (s *session) refuse() {
 func (s *session) serve() {
 	defer s.close()
 	s.offer = s.front.offer()
-	if s.srv.draining.Load() {
-		s.reply(421, enhanced(4, 3, 2), "Service is shutting down")
-		s.finish("shutting down")
+	if s.leaving() {
+		s.farewell()
 		return
 	}
-	s.out = append(append(append(s.out, "220 "...), s.srv.cfg.Hostname...), " ESMTP weir\r\n"...)
+	s.out = append(append(append(s.out, "220 "...), s.front.hostname...), " ESMTP weir\r\n"...)
 	timeout := s.front.Timeouts.Greeting
 	for s.end == "" {
 		line, err := s.readCommand(timeout)
@@ -117,86 +145,6 @@ func (s *session) serve() {
 			s.readFailed(err)
 		}
 	}
-}
-
-// readCommand sends what was answered so far, unless the next command is here
-// already, and returns the next command.
-func (s *session) readCommand(timeout time.Duration) ([]byte, error) {
-	if _, here := s.in.PeekCommand(); here && len(s.out) < maxReplies {
-		return s.in.ReadCommand(maxCommand)
-	}
-	if err := s.flush(); err != nil {
-		return nil, err
-	}
-	if looksLikeTLS(s.in.Buffered()) {
-		return nil, errTLS
-	}
-	if err := s.nc.SetReadDeadline(s.commandDeadline(timeout)); err != nil {
-		return nil, err
-	}
-	if s.tx == nil {
-		// In this order, or a shutdown could slip in between.
-		s.atBoundary.Store(true)
-		defer s.atBoundary.Store(false)
-		if s.srv.draining.Load() {
-			return nil, errDraining
-		}
-	}
-	if len(s.in.Buffered()) == 0 {
-		if err := s.in.Fill(); err != nil {
-			return nil, err
-		}
-		if looksLikeTLS(s.in.Buffered()) {
-			return nil, errTLS
-		}
-	}
-	return s.in.ReadCommand(maxCommand)
-}
-
-func (s *session) commandDeadline(timeout time.Duration) time.Time {
-	deadline := time.Now().Add(timeout)
-	if age := s.front.Limits.Session; age > 0 && s.tx == nil && s.began.Add(age).Before(deadline) {
-		return s.began.Add(age)
-	}
-	return deadline
-}
-
-var (
-	errDraining = errors.New("shutting down")
-	errTLS      = errors.New("TLS on a plain port")
-	errDeaf     = errors.New("sender takes no replies")
-)
-
-// looksLikeTLS recognises a ClientHello: a handshake record of version 3.x.
-func looksLikeTLS(b []byte) bool { return len(b) >= 2 && b[0] == 0x16 && b[1] == 3 }
-
-// readFailed ends the session for want of a command.
-func (s *session) readFailed(err error) {
-	switch {
-	case s.deaf:
-		s.finish("replies were not taken: " + connector.Describe(err))
-	case errors.Is(err, errDraining), connector.IsTimeout(err) && s.tx == nil && s.srv.draining.Load():
-		s.reply(421, enhanced(4, 3, 2), "Service is shutting down")
-		s.finish("shutting down")
-	case connector.IsTimeout(err) && s.expired():
-		s.reply(421, enhanced(4, 7, 0), "Session has lasted too long")
-		s.finish("session limit")
-	case connector.IsTimeout(err):
-		s.reply(421, enhanced(4, 4, 2), "No command in time")
-		s.finish("timeout")
-	case errors.Is(err, errTLS):
-		s.reply(500, enhanced(5, 5, 2), "This port speaks SMTP; TLS is not offered here")
-		s.finish("TLS on a plain port")
-	case errors.Is(err, io.EOF):
-		s.finish("closed by the sender")
-	default:
-		s.finish(connector.Describe(err))
-	}
-}
-
-func (s *session) expired() bool {
-	age := s.front.Limits.Session
-	return age > 0 && s.tx == nil && time.Since(s.began) >= age
 }
 
 // finish makes the session end after the replies that are waiting.

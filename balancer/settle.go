@@ -19,7 +19,7 @@ func (t *transaction) failed(ticket backend.Ticket, f *fault) {
 	now := time.Now()
 	outcome := f.outcome(now)
 	t.noteMove(&ticket, f)
-	maybeMessage := ticket.Stage >= backend.StageMail && ticket.Stage <= backend.StageBody && f.kind == faultLost
+	maybeMessage := ticket.Stage >= backend.StageMail && ticket.Stage <= backend.StageBody && f.kind == faultLost && !f.ordered
 	switch {
 	case !maybeMessage:
 		t.tell(ticket, outcome)

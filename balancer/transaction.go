@@ -41,6 +41,7 @@ type transaction struct {
 	req        policies.Request
 	cursor     policies.Cursor
 	chosen     bool // the policy was asked already
+	passedBusy bool // in its order some candidate had no place
 	asked      []*backend.Backend
 	at         *attempt // the connector that has the transaction now
 	spare      attempt  // storage of at
@@ -135,10 +136,21 @@ func (t *transaction) flushGroup(withData bool) {
 // envelope has the gathered recipients answered by a connector. The answers are
 // in the group afterwards, unless there is a verdict.
 func (t *transaction) envelope(withData bool) {
-	if len(t.asked) == 0 && !t.able() {
+	if len(t.asked) == 0 && !t.settleIn() {
 		return
 	}
 	t.reach(goalEnvelope, withData, time.Now().Add(totalRcpt))
+}
+
+// settleIn has the transaction begin in the pool as it is now: the sender may
+// have taken its time since MAIL. It returns false when there is a verdict.
+func (t *transaction) settleIn() bool {
+	t.pool = t.pool.latest()
+	if t.pool.removed() {
+		t.decide(451, enhanced(4, 3, 2), "No connector is available, try again later")
+		return false
+	}
+	return t.able()
 }
 
 // decide fixes the answer to the rest of the transaction, in weir's own words.

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"weir/internal/backend"
@@ -28,6 +29,7 @@ type upstream struct {
 	refusals  int
 	reused    bool // has served a transaction before this one
 	began     bool // a MAIL was accepted and not yet ended
+	out       atomic.Pointer[disabled]
 }
 
 // fit reports whether a kept connection may be used again.

@@ -16,9 +16,8 @@ func (s *session) dispatch(line []byte) {
 		s.complain(501, enhanced(5, 5, 2), "A command must not contain control characters")
 		return
 	}
-	if s.tx == nil && cmd.Verb != smtp.VerbQuit && s.srv.draining.Load() {
-		s.reply(421, enhanced(4, 3, 2), "Service is shutting down")
-		s.finish("shutting down")
+	if s.tx == nil && cmd.Verb != smtp.VerbQuit && s.leaving() {
+		s.farewell()
 		return
 	}
 	switch cmd.Verb {
@@ -71,10 +70,10 @@ func (s *session) onHello(cmd smtp.Command) {
 	s.resetTransaction()
 	s.helo, s.extended = name, cmd.Verb == smtp.VerbEHLO
 	if !s.extended {
-		s.out = append(append(append(s.out, "250 "...), s.srv.cfg.Hostname...), '\r', '\n')
+		s.out = append(append(append(s.out, "250 "...), s.front.hostname...), '\r', '\n')
 		return
 	}
-	s.out = append(append(append(s.out, "250-"...), s.srv.cfg.Hostname...), "\r\n250-PIPELINING\r\n"...)
+	s.out = append(append(append(s.out, "250-"...), s.front.hostname...), "\r\n250-PIPELINING\r\n"...)
 	s.out = append(s.out, "250-SIZE"...)
 	if s.offer.size > 0 {
 		s.out = strconv.AppendInt(append(s.out, ' '), s.offer.size, 10)
@@ -111,6 +110,9 @@ func (s *session) onQuit() {
 // onMail checks MAIL and holds it: the pool is not known before the first
 // recipient is.
 func (s *session) onMail(arg []byte) {
+	if s.tx == nil {
+		s.refresh()
+	}
 	limits := &s.front.Limits
 	switch {
 	case s.helo == "":

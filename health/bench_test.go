@@ -94,10 +94,19 @@ func newBench(names ...string) *bench {
 	return b
 }
 
+// newLargeBench has one pool of many connectors.
+func newLargeBench(connectors int) *bench {
+	names := make([]string, connectors)
+	for i := range names {
+		names[i] = fmt.Sprintf("c%04d", i)
+	}
+	return newBench(names...)
+}
+
 func (b *bench) members(names ...string) {
 	var specs []backend.Spec
 	for i, name := range names {
-		specs = append(specs, backend.Spec{Pool: "internet", Name: name, Address: fmt.Sprintf("192.0.2.%d:25", i+1)})
+		specs = append(specs, backend.Spec{Pool: "internet", Name: name, Address: fmt.Sprintf("[2001:db8::%x]:25", i+1)})
 	}
 	b.registry.SetMembers("internet", specs)
 }

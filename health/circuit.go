@@ -17,6 +17,7 @@ type circuit struct {
 	cfg  *BreakerConfig
 	gate *gobreaker.TwoStepCircuitBreaker[struct{}]
 
+	closed    bool          // what the gate says since it was last told something
 	stage     backend.Stage // the deepest stage that it was opened at
 	openUntil time.Time
 	openFor   time.Duration
@@ -26,21 +27,34 @@ type circuit struct {
 var errTripped = errors.New("tripped")
 
 func newCircuit(cfg *Config) *circuit {
-	return &circuit{cfg: &cfg.Breaker, gate: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	c := &circuit{}
+	c.reconfigure(cfg)
+	return c
+}
+
+// reconfigure puts other settings into force. The state stays; a trial begins anew.
+func (c *circuit) reconfigure(cfg *Config) {
+	shut := c.gate == nil || c.closed
+	c.cfg = &cfg.Breaker
+	c.gate = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: uint32(max(cfg.Rise, 1)),
 		// Its own clock never decides: an open gate turns half-open when it is
 		// asked, and it is asked only after openUntil.
 		Interval:    0,
 		Timeout:     time.Nanosecond,
 		ReadyToTrip: func(gobreaker.Counts) bool { return true },
-	})}
+	})
+	c.closed = true
+	if !shut {
+		c.report(errTripped)
+	}
 }
 
 // state returns the breaker's state as the registry shows it. Open turns into
 // half-open only by [circuit.trial].
 func (c *circuit) state() backend.Breaker {
 	switch {
-	case c.gate.State() == gobreaker.StateClosed:
+	case c.closed:
 		return backend.BreakerClosed
 	case c.openUntil.IsZero():
 		return backend.BreakerHalfOpen
@@ -89,6 +103,7 @@ func (c *circuit) report(err error) {
 	if done, refused := c.gate.Allow(); refused == nil {
 		done(err)
 	}
+	c.closed = c.gate.State() == gobreaker.StateClosed
 }
 
 // relapse is how long a connector must have been well for a new failure to be

@@ -23,6 +23,11 @@
 // or by live transactions, one at a time. Being slower than the others, or out of
 // room for more, only lowers what a connector gets.
 //
+// [Monitor.Reload] replaces settings in place (pool.go, follow.go): what was found
+// out about a connector outlives them. In a pool of thousands first probes are
+// spread over seconds, sittings are rarer, and nothing is done when a fact changes
+// that is no change of membership.
+//
 // The package never chooses a connector for mail, never changes membership or an
 // operator's flag, and never closes a connection that it did not open.
 package health

@@ -14,6 +14,11 @@ type jury struct {
 	cfg     *Config
 	members []*member
 	moves   moves
+
+	// Of the last sitting.
+	own    []histogram // see scales
+	needs  needs
+	totals [backend.Stages]total
 }
 
 // member is a connector before the jury.
@@ -29,15 +34,27 @@ func (m *member) takesMail() bool {
 	return m.verdict == backend.HealthUp && m.circuit.state() == backend.BreakerClosed && m.eligible()
 }
 
-// sit looks at everybody. It is called a few times a second.
+// A sitting looks at everybody: each stage is weighed, then the members are
+// judged, some at a time. Between these steps others may have their say, so that
+// nobody waits for the whole of it.
+
+// atOneGo is how many members are judged in a step.
+const atOneGo = 250
+
+// sit holds a whole sitting. It is called a few times a second.
 func (j *jury) sit(now time.Time) {
-	for _, m := range j.members {
-		m.tick(now)
-	}
 	for stage := range backend.Stages {
 		j.weigh(stage, now)
 	}
-	for _, m := range j.members {
+	for from := 0; from < len(j.members); from += atOneGo {
+		j.judge(from, now)
+	}
+}
+
+// judge judges some members, from one on.
+func (j *jury) judge(from int, now time.Time) {
+	for _, m := range j.members[from:min(from+atOneGo, len(j.members))] {
+		m.tick(now)
 		m.setLatency()
 		j.stuck(m, now)
 		if m.accused == nil {
@@ -47,9 +64,13 @@ func (j *jury) sit(now time.Time) {
 	}
 }
 
+// heardAtOnce is up to which size of a pool 4xx are compared with the others' at
+// every single one. Where it takes longer, they wait for the next sitting.
+const heardAtOnce = 100
+
 // hear judges one connector at once, after something was said against it.
 func (j *jury) hear(m *member, now time.Time) {
-	if m.accused == nil && m.deferrals >= j.cfg.Breaker.ConsecutiveFailures {
+	if m.accused == nil && m.deferrals >= j.cfg.Breaker.ConsecutiveFailures && len(j.members) <= heardAtOnce {
 		j.outlier(m, now)
 	}
 	j.decide(m, now)
@@ -75,7 +96,7 @@ func (j *jury) decide(m *member, now time.Time) {
 		if o.circuit.state() != backend.BreakerClosed {
 			ejected++
 		}
-		if o.takesMail() {
+		if left == 0 && o.takesMail() { // one is enough to know, and it costs a look-up
 			left++
 		}
 	}

@@ -14,6 +14,7 @@ type ledger struct {
 	slots  []attempt
 	free   []int32
 	stages [backend.Stages]evidence
+	seen   stageSet // stages of which there is any evidence
 }
 
 // attempt is an attempt at one stage that has begun and not ended.
@@ -51,6 +52,7 @@ func (l *ledger) begin(stage backend.Stage, now time.Time) int32 {
 		l.slots = append(l.slots, attempt{})
 	}
 	l.slots[slot] = attempt{began: now, stage: stage}
+	l.seen |= 1 << stage
 	return slot
 }
 
@@ -64,6 +66,7 @@ func (l *ledger) end(slot int32) {
 
 // answeredAt notes an answer to an attempt that began at that time.
 func (l *ledger) answeredAt(stage backend.Stage, began, now time.Time, deferral bool) {
+	l.seen |= 1 << stage
 	e := &l.stages[stage]
 	e.took.add(now.Sub(began), now)
 	e.answers.add(deferral, now)
@@ -79,6 +82,7 @@ func (l *ledger) answeredAt(stage backend.Stage, began, now time.Time, deferral 
 
 // leftAt notes an attempt that ended without an answer.
 func (l *ledger) leftAt(stage backend.Stage, began, now time.Time) {
+	l.seen |= 1 << stage
 	e := &l.stages[stage]
 	if len(e.left) < maxLeft && began.After(e.answered) {
 		e.left = append(e.left, wait{began, now.Sub(began)})
@@ -92,6 +96,9 @@ func (l *ledger) leftAt(stage backend.Stage, began, now time.Time) {
 // if whoever left waited for longer than usual: most senders wait for minutes,
 // some only for seconds. What began before since does not count.
 func (l *ledger) stuck(stage backend.Stage, patience, usual time.Duration, since, now time.Time) (n int, oldest time.Time) {
+	if !l.knows(stage) {
+		return 0, oldest
+	}
 	e := &l.stages[stage]
 	count := func(began time.Time) {
 		if now.Sub(began) < patience || !began.After(e.answered) || began.Before(since) {
@@ -114,6 +121,10 @@ func (l *ledger) stuck(stage backend.Stage, patience, usual time.Duration, since
 	return n, oldest
 }
 
+// knows reports whether there is any evidence of a stage. It saves large pools, of
+// which most connectors are quiet, from looking through what is empty.
+func (l *ledger) knows(stage backend.Stage) bool { return l.seen&(1<<stage) != 0 }
+
 // before counts the attempts under way that began before a time.
 func (l *ledger) before(at time.Time) int {
 	n := 0
@@ -132,6 +143,9 @@ func (l *ledger) underWay() int { return len(l.slots) - len(l.free) }
 // answers, and attempts under way or left at the age they have, or had. What began
 // before since hangs there from before the connector's last change.
 func (l *ledger) weigh(stage backend.Stage, into *histogram, since, now time.Time) {
+	if !l.knows(stage) {
+		return
+	}
 	e := &l.stages[stage]
 	e.took.weigh(into, now)
 	for _, s := range l.slots {

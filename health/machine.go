@@ -56,6 +56,18 @@ func newMachine(cfg *Config) *machine {
 	return &machine{cfg: cfg, depth: cfg.Probe.stage(), circuit: newCircuit(cfg)}
 }
 
+// reconfigure puts other settings into force. What was found out stays; only what
+// is counted within a window begins anew.
+func (m *machine) reconfigure(cfg *Config) {
+	m.cfg = cfg
+	m.circuit.reconfigure(cfg)
+	m.ratios = [backend.Stages]ratio{}
+	m.good = min(m.good, m.needed())
+	if cfg.SlowStart == 0 {
+		m.ramp = time.Time{}
+	}
+}
+
 // probed takes in the result of a probe, nil for one that passed.
 func (m *machine) probed(now time.Time, err error) {
 	switch {

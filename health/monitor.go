@@ -12,44 +12,31 @@ import (
 	"weir/internal/events"
 )
 
-// Pool is how one pool's connectors are judged, and by which prober.
-type Pool struct {
-	Config
-	Prober Prober
-}
-
-// pool is a Pool under watch.
-type pool struct {
-	Pool
-	mu      sync.Mutex // of the jury, its members and their machines
-	jury    jury
-	review  *review
-	watches []*watch
-}
-
 // Monitor judges the connectors of a registry, by probes and by what the data
 // path tells it. Its methods are safe for use by many goroutines.
 type Monitor struct {
 	registry *backend.Registry
 	events   *events.Log
-	pools    map[string]*pool
 	rand     func() float64 // 0 … 1
 
-	// watches is replaced as a whole when membership changes, so that Begin and
-	// End find their connector without a lock.
+	// Both are replaced as a whole: pools by a reload, watches when membership
+	// changes, so that Begin and End find their connector without a lock.
+	pools   atomic.Pointer[map[string]*pool]
 	watches atomic.Pointer[map[*backend.Backend]*watch]
+
+	reloaded chan struct{} // capacity 1: pools are others
+
+	mu      sync.Mutex // of who replaces the above
+	leaving []*pool    // removed by a reload, and still watched
 }
 
 // New returns a monitor; [Monitor.Run] starts it. Connectors of a pool that is
 // not among pools are left alone.
 func New(registry *backend.Registry, log *events.Log, pools []Pool) *Monitor {
-	m := &Monitor{registry: registry, events: log, pools: map[string]*pool{}, rand: rand.Float64}
-	for _, p := range pools {
-		under := &pool{Pool: p, review: newReview(p.Interval)}
-		under.jury.cfg = &under.Config
-		m.pools[p.Pool] = under
-	}
+	m := &Monitor{registry: registry, events: log, rand: rand.Float64, reloaded: make(chan struct{}, 1)}
+	m.pools.Store(&map[string]*pool{})
 	m.watches.Store(&map[*backend.Backend]*watch{})
+	m.Reload(pools)
 	return m
 }
 
@@ -70,65 +57,13 @@ func (m *Monitor) Run(ctx context.Context) error {
 			return nil
 		case <-changed:
 			m.follow(ctx, &running)
+		case <-m.reloaded:
+			m.follow(ctx, &running)
 		case <-tick.C:
-			for _, p := range m.pools {
-				p.sit(time.Now())
+			for _, p := range *m.pools.Load() {
+				p.sitIfDue(time.Now())
 			}
 		}
-	}
-}
-
-// sitting is how often the connectors are compared with each other.
-const sitting = 250 * time.Millisecond
-
-// sit has the jury look at everybody and publishes what has changed.
-func (p *pool) sit(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.jury.sit(now)
-	for _, w := range p.watches {
-		w.publish(byPeers, now)
-	}
-}
-
-// follow starts a watch on each new connector and ends those on connectors that
-// are gone. The watch is found by the connector's record, so one that has moved
-// to another address is a new connector.
-func (m *Monitor) follow(ctx context.Context, running *sync.WaitGroup) {
-	old := *m.watches.Load()
-	current := make(map[*backend.Backend]*watch, len(old))
-	var fresh []*watch
-	for _, p := range m.registry.Snapshot().Pools {
-		watched := m.pools[p.Name]
-		if watched == nil {
-			continue
-		}
-		for _, member := range p.Members {
-			b := member.Backend
-			w := old[b]
-			if w == nil {
-				w = newWatch(m, watched, b)
-				fresh = append(fresh, w)
-			}
-			current[b] = w
-		}
-	}
-	if len(fresh) == 0 && len(current) == len(old) {
-		return // facts have changed, membership has not
-	}
-	m.watches.Store(&current)
-	m.seat(current)
-	for b, w := range maps.All(old) {
-		if current[b] == nil {
-			w.stop()
-			w.leave()
-		}
-	}
-	for _, w := range fresh {
-		running.Add(1)
-		watching, stop := context.WithCancel(ctx)
-		w.stop = stop
-		go w.run(watching, running)
 	}
 }
 
@@ -157,8 +92,9 @@ func (m *Monitor) Ready(ctx context.Context) error {
 
 func (m *Monitor) unjudged() map[*backend.Backend]struct{} {
 	out := map[*backend.Backend]struct{}{}
+	pools := *m.pools.Load()
 	for _, p := range m.registry.Snapshot().Pools {
-		if m.pools[p.Name] == nil {
+		if pools[p.Name] == nil {
 			continue
 		}
 		for _, member := range p.Members {
@@ -168,21 +104,6 @@ func (m *Monitor) unjudged() map[*backend.Backend]struct{} {
 		}
 	}
 	return out
-}
-
-// seat has the juries know the members of their pools.
-func (m *Monitor) seat(current map[*backend.Backend]*watch) {
-	for _, p := range m.pools {
-		p.mu.Lock()
-		p.watches, p.jury.members = nil, nil
-		for _, w := range current {
-			if w.pool == p {
-				p.watches = append(p.watches, w)
-				p.jury.members = append(p.jury.members, w.member)
-			}
-		}
-		p.mu.Unlock()
-	}
 }
 
 // Begin is told that the data path begins an attempt at a stage with b, and

@@ -91,12 +91,12 @@ func TestSchedule(t *testing.T) {
 
 func TestJitterBounds(t *testing.T) {
 	for _, share := range []float64{0, 0.25, 0.999} {
-		w := newWatch(&Monitor{rand: func() float64 { return share }}, &pool{Pool: Pool{Config: *machineConfig()}}, new(backend.Backend))
+		w := newWatch(&Monitor{rand: func() float64 { return share }}, newPool(Pool{Config: *machineConfig()}), new(backend.Backend))
 		got := time.Duration(w.jittered(10 * time.Second))
 		if lowest := 9 * time.Second; got < lowest || got > 11*time.Second {
 			t.Errorf("10 s with jitter 0.2 became %v", got)
 		}
-		w.pool.Jitter = 0
+		w.pool.set.Load().Jitter = 0
 		want(t, "without jitter", time.Duration(w.jittered(10*time.Second)), 10*time.Second)
 	}
 }

@@ -24,6 +24,9 @@ func (j *jury) outlier(m *member, now time.Time) {
 		return
 	}
 	for _, stage := range deferralStages() {
+		if !m.ledger.knows(stage) {
+			continue
+		}
 		a := &m.ledger.stages[stage].answers
 		for _, own := range [...]sample{a.run(), a.latest(time.Time{})} {
 			if why := j.stands(m, stage, &own, now); why != "" {
@@ -41,6 +44,9 @@ func (j *jury) stands(m *member, stage backend.Stage, own *sample, now time.Time
 	if ratio <= 0 || own.deferrals < b.ConsecutiveFailures || own.share() < b.FailureRatio {
 		return ""
 	}
+	if len(j.members) > heardAtOnce && own.share() < ratio*j.totals[stage].without(m, stage, now) {
+		return ""
+	}
 	known, usual := j.peers(m, stage, own.since, now)
 	if known.n < b.ConsecutiveFailures || own.share() < ratio*usual || own.chance(usual) > chanceAtMost {
 		return ""
@@ -56,7 +62,7 @@ func (j *jury) stands(m *member, stage backend.Stage, own *sample, now time.Time
 func (j *jury) peers(m *member, stage backend.Stage, since, now time.Time) (latest sample, usual float64) {
 	var same, long sample
 	for _, o := range j.members {
-		if o == m || o.circuit.state() != backend.BreakerClosed {
+		if o == m || o.circuit.state() != backend.BreakerClosed || !o.ledger.knows(stage) {
 			continue
 		}
 		a := &o.ledger.stages[stage].answers
@@ -64,11 +70,46 @@ func (j *jury) peers(m *member, stage backend.Stage, since, now time.Time) (late
 		same.merge(a.latest(since))
 		long.merge(a.usual(now))
 	}
-	usual = max(latest.guess(), same.share())
-	if long.n >= latest.n {
-		usual = max(usual, long.guess())
+	return latest, max(same.share(), total{latest, long}.usual())
+}
+
+// total is what all connectors of a pool answered lately at a stage.
+type total struct{ latest, long sample }
+
+// usual is the share of 4xx to be expected by it.
+func (t total) usual() float64 {
+	if t.long.n >= t.latest.n {
+		return max(t.latest.guess(), t.long.guess())
 	}
-	return latest, usual
+	return t.latest.guess()
+}
+
+// without is at most what [jury.peers] finds to be usual among the others. In a
+// large pool in which all defer it saves each from asking all others.
+func (t total) without(m *member, stage backend.Stage, now time.Time) float64 {
+	a := &m.ledger.stages[stage].answers
+	latest, long := a.latest(time.Time{}), a.usual(now)
+	t.latest.n -= latest.n
+	t.latest.deferrals -= latest.deferrals
+	t.long.n -= long.n
+	t.long.deferrals -= long.deferrals
+	return t.usual()
+}
+
+// sumUp works out the total of a stage, where large pools need it.
+func (j *jury) sumUp(stage backend.Stage, now time.Time) {
+	var t total
+	if len(j.members) > heardAtOnce {
+		for _, o := range j.members {
+			if o.circuit.state() != backend.BreakerClosed || !o.ledger.knows(stage) {
+				continue
+			}
+			a := &o.ledger.stages[stage].answers
+			t.latest.merge(a.latest(time.Time{}))
+			t.long.merge(a.usual(now))
+		}
+	}
+	j.totals[stage] = t
 }
 
 // alike reports whether the peers defer at a stage like a connector on trial: then

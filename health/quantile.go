@@ -22,6 +22,9 @@ func (h *histogram) add(d time.Duration) {
 }
 
 func (h *histogram) merge(o *histogram, sign int) {
+	if o.n == 0 {
+		return
+	}
 	for i, n := range o.buckets {
 		h.buckets[i] += uint32(sign) * n // wraps around to a subtraction
 	}

@@ -26,43 +26,78 @@ const (
 
 // weigh compares how long a stage takes, connector by connector.
 func (j *jury) weigh(stage backend.Stage, now time.Time) {
-	own := make([]histogram, len(j.members))
-	needs := make([]time.Duration, len(j.members)) // 0: not known
+	own, needs := j.scales(len(j.members))
 	var all histogram
 	for i, m := range j.members {
 		m.ledger.weigh(stage, &own[i], m.turned, now)
-		needs[i] = own[i].quantile(patienceQuantile)
+		needs.add(own[i].quantile(patienceQuantile))
 		all.merge(&own[i], 1)
 	}
+	j.sumUp(stage, now)
+	needs.sort()
 	floor := j.cfg.Breaker.StuckAfter[stage]
 	for i, m := range j.members {
-		m.patience[stage], m.usual[stage] = 0, usualOf(needs, i)
+		m.patience[stage], m.usual[stage] = 0, needs.without(i)
 		if floor > 0 && len(j.members) > 1 {
 			m.patience[stage] = max(floor, patienceFactor*m.usual[stage])
 		}
-		if telling(stage) {
+		if telling(stage) && own[i].n > 0 {
 			others := all
 			others.merge(&own[i], -1)
 			m.compare(stage, &own[i], &others)
+		} else {
+			m.slow[stage] = 0
 		}
 	}
 }
 
-// usualOf returns what the connectors other than one need: the middle one of
-// those known, the lower of two. So a second one that hangs is no excuse for the
-// first.
-func usualOf(needs []time.Duration, one int) time.Duration {
-	others := make([]time.Duration, 0, len(needs))
-	for i, d := range needs {
-		if i != one && d > 0 {
-			others = append(others, d)
+// scales returns empty histograms, and an empty list of needs, for n connectors.
+// They are used again each time, as large pools are weighed often.
+func (j *jury) scales(n int) ([]histogram, *needs) {
+	if cap(j.own) < n {
+		j.own = make([]histogram, n)
+	}
+	j.own = j.own[:n]
+	for i := range j.own {
+		if j.own[i].n > 0 {
+			j.own[i] = histogram{}
 		}
 	}
-	if len(others) == 0 {
+	j.needs.each, j.needs.known = j.needs.each[:0], j.needs.known[:0]
+	return j.own, &j.needs
+}
+
+// needs is how long each connector of a pool needs.
+type needs struct {
+	each  []time.Duration // 0: not known
+	known []time.Duration // sorted
+}
+
+func (d *needs) add(need time.Duration) {
+	d.each = append(d.each, need)
+	if need > 0 {
+		d.known = append(d.known, need)
+	}
+}
+
+func (d *needs) sort() { slices.Sort(d.known) }
+
+// without returns what the connectors other than one need: the middle one of
+// those known, the lower of two. So a second one that hangs is no excuse for the
+// first.
+func (d *needs) without(one int) time.Duration {
+	mine, others := d.each[one], len(d.known)
+	if mine > 0 {
+		others--
+	}
+	if others == 0 {
 		return 0
 	}
-	slices.Sort(others)
-	return others[(len(others)-1)/2]
+	middle := (others - 1) / 2
+	if mine > 0 && mine <= d.known[middle] {
+		middle++ // it stands at or before that place itself
+	}
+	return d.known[middle]
 }
 
 // telling are the stages whose latency is the connector's doing.

@@ -24,6 +24,7 @@ type watch struct {
 	backend *backend.Backend
 	stop    context.CancelFunc
 	wake    chan struct{} // capacity 1: traffic asks for a probe soon
+	renewed chan float64  // capacity 1: settings are others; the next probe comes within that
 
 	// Guarded by the pool's lock.
 	machine   *machine
@@ -43,18 +44,18 @@ func newWatch(m *Monitor, pool *pool, b *backend.Backend) *watch {
 		pool:    pool,
 		backend: b,
 		wake:    make(chan struct{}, 1),
-		machine: newMachine(&pool.Config),
+		renewed: make(chan float64, 1),
+		machine: newMachine(&pool.set.Load().Config),
 	}
 	w.member = w.judged()
 	return w
 }
 
-// run probes the connector, one probe after the other, until ctx is done.
-func (w *watch) run(ctx context.Context, running *sync.WaitGroup) {
+// run probes the connector, one probe after the other, until ctx is done. It is
+// told how many others begin at the same time.
+func (w *watch) run(ctx context.Context, running *sync.WaitGroup, beside int) {
 	defer running.Done()
-	// The first probe comes at once but for a jitter, so that not all connectors
-	// are greeted in the same millisecond.
-	timer := time.NewTimer(w.plan(w.share() * float64(w.pool.FastInterval)))
+	timer := time.NewTimer(w.plan(w.opening(beside)))
 	defer timer.Stop()
 	for {
 		select {
@@ -62,10 +63,37 @@ func (w *watch) run(ctx context.Context, running *sync.WaitGroup) {
 			return
 		case <-w.wake:
 			timer.Reset(w.sooner())
+		case pause := <-w.renewed:
+			if soon := time.Now().Add(time.Duration(pause)); soon.Before(w.due) {
+				w.due = soon
+			}
+			timer.Reset(max(time.Until(w.due), 0))
 		case <-timer.C:
 			w.probe(ctx)
 			timer.Reset(w.plan(w.jittered(w.pause())))
 		}
+	}
+}
+
+// beginAtMost is how many first probes begin in a second: thousands at once would
+// be slow because of each other.
+const beginAtMost = 1000
+
+// opening is the pause before a first probe. It comes at once but for a jitter,
+// so that not all connectors are greeted in the same millisecond; where there are
+// many, they are spread over as long as they need.
+func (w *watch) opening(many int) float64 {
+	set := w.pool.set.Load()
+	spread := set.Jitter * float64(set.FastInterval)
+	return w.monitor.rand() * max(spread, float64(many)*float64(time.Second)/beginAtMost)
+}
+
+// renew has the next probe come soon, in a pool of that many, because settings
+// have changed.
+func (w *watch) renew(many int) {
+	select {
+	case w.renewed <- w.opening(many):
+	default: // it is to come soon anyway
 	}
 }
 
@@ -78,7 +106,7 @@ func (w *watch) plan(pause float64) time.Duration {
 // sooner brings the next probe forward, but leaves the connector the fast
 // interval since the last one.
 func (w *watch) sooner() time.Duration {
-	soon := w.ended.Add(time.Duration(w.jittered(w.pool.FastInterval)))
+	soon := w.ended.Add(time.Duration(w.jittered(w.pool.set.Load().FastInterval)))
 	if soon.Before(w.due) {
 		w.due = soon
 	}
@@ -87,11 +115,11 @@ func (w *watch) sooner() time.Duration {
 
 // jittered spreads a pause evenly around its length.
 func (w *watch) jittered(d time.Duration) float64 {
-	return float64(d) * (1 - w.pool.Jitter/2 + w.share())
+	return float64(d) * (1 - w.pool.set.Load().Jitter/2 + w.share())
 }
 
 // share is a random part of the jitter: 0 … [Config.Jitter].
-func (w *watch) share() float64 { return w.pool.Jitter * w.monitor.rand() }
+func (w *watch) share() float64 { return w.pool.set.Load().Jitter * w.monitor.rand() }
 
 func (w *watch) pause() time.Duration {
 	w.pool.mu.Lock()
@@ -106,7 +134,7 @@ func (w *watch) probe(ctx context.Context) {
 	if !ok {
 		return // gone; follow is about to end this watch
 	}
-	report, err := w.pool.Prober.Probe(ctx, spec)
+	report, err := w.pool.set.Load().Prober.Probe(ctx, spec)
 	w.ended = time.Now()
 	if ctx.Err() != nil {
 		return
@@ -143,15 +171,13 @@ func (w *watch) spec() (backend.Spec, bool) {
 // leave has the pool forget what probes said of a connector that is gone, unless
 // another one has taken its name.
 func (w *watch) leave() {
+	id := w.backend.ID()
+	if pool := w.monitor.registry.Snapshot().Pool(id.Pool); pool != nil && pool.Member(id.Name) != nil {
+		return
+	}
 	w.pool.mu.Lock()
 	defer w.pool.mu.Unlock()
-	name := w.backend.ID().Name
-	for _, other := range w.pool.watches {
-		if other.backend.ID().Name == name {
-			return
-		}
-	}
-	w.pool.review.forget(name)
+	w.pool.review.forget(id.Name)
 }
 
 // judged is the connector before the pool's jury.

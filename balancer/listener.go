@@ -1,0 +1,181 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// listener is what stays of one listener through reloads: its sockets, and how
+// many sessions it has.
+type listener struct {
+	name     string
+	sessions atomic.Int64
+	front    atomic.Pointer[front]
+	removed  atomic.Bool // by a reload: its sessions end at their next boundary
+
+	mu      sync.Mutex
+	closed  bool
+	sockets map[net.Listener]struct{} // being served: for a moment two, when the address changes
+}
+
+// front is how a listener treats its senders. It never changes: a reload gives
+// the listener another one, which a session takes at its next MAIL.
+type front struct {
+	ListenerConfig
+	pool     *pool
+	hostname string
+	token    string // marks our own Received lines
+}
+
+func newListener(name string) *listener {
+	return &listener{name: name, sockets: map[net.Listener]struct{}{}}
+}
+
+// same reports whether nothing is different for senders.
+func (f *front) same(o *front) bool {
+	return o != nil && f.pool == o.pool && f.hostname == o.hostname && f.token == o.token &&
+		reflect.DeepEqual(f.ListenerConfig, o.ListenerConfig)
+}
+
+// open takes a socket in, or closes it where it comes too late.
+func (l *listener) open(ln net.Listener) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sockets[ln] = struct{}{}
+	if l.closed {
+		_ = ln.Close()
+	}
+}
+
+func (l *listener) leave(ln net.Listener) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.sockets, ln)
+}
+
+// close closes the sockets, those that are still to come too.
+func (l *listener) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for ln := range l.sockets {
+		_ = ln.Close()
+	}
+}
+
+// ListenerStats tells how busy a listener is.
+type ListenerStats struct {
+	Name     string
+	Address  string
+	Sessions int
+	Limit    int // 0: none
+}
+
+// Sessions tells how busy the listeners are, in the order of the config.
+func (s *Server) Sessions() []ListenerStats {
+	var out []ListenerStats
+	now := s.setup.Load()
+	for i, f := range now.fronts {
+		out = append(out, ListenerStats{
+			Name: f.Name, Address: f.Address,
+			Sessions: int(now.listeners[i].sessions.Load()), Limit: f.Limits.Connections,
+		})
+	}
+	return out
+}
+
+// Serve accepts connections for the named listener until ln is closed. Shutdown
+// does that, and a reload that removes the listener; both make Serve return nil.
+// Where the address of a listener changes, it is served on the new socket before
+// the caller closes the old one.
+func (s *Server) Serve(ctx context.Context, name string, ln net.Listener) error {
+	l := s.setup.Load().listener(name)
+	if l == nil {
+		return fmt.Errorf("serving: no listener %q", name)
+	}
+	l.open(ln)
+	defer l.leave(ln)
+	for pause := time.Duration(0); ; {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.admit(l, nc)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			// Out of descriptors, most likely: sessions that end will help.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			if !sleep(ctx, pause) {
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// admit starts a session, or refuses it in words (P1).
+func (s *Server) admit(l *listener, nc net.Conn) {
+	sess := newSession(s, l, nc)
+	f := sess.front
+	limit := f.Limits.Connections
+	n := l.sessions.Add(1)
+	full := limit > 0 && n > int64(limit) && !exempt(f.Exempt, nc.RemoteAddr())
+	s.mu.Lock()
+	s.sessions[sess] = struct{}{}
+	s.mu.Unlock()
+	s.background(func() {
+		defer s.forget(sess)
+		if full {
+			sess.refuse()
+			return
+		}
+		sess.serve()
+	})
+}
+
+func (s *Server) forget(sess *session) {
+	sess.listener.sessions.Add(-1)
+	s.mu.Lock()
+	delete(s.sessions, sess)
+	s.mu.Unlock()
+}
+
+func exempt(prefixes []netip.Prefix, addr net.Addr) bool {
+	ap := addrPort(addr)
+	for _, p := range prefixes {
+		if p.Contains(ap.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// addrPort returns the address of a TCP peer, with IPv4 as IPv4; the zero value
+// for anything else.
+func addrPort(addr net.Addr) netip.AddrPort {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// sleep waits for d, or until ctx is done, which it reports as false.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

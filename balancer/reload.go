@@ -1,0 +1,139 @@
+package balancer
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"weir/internal/connector"
+)
+
+// setup is what a config makes of the data path. It never changes: a reload
+// replaces it, with whatever is in it that stays as it is.
+type setup struct {
+	pools     map[string]*pool
+	listeners []*listener // in the order of the config
+	fronts    []*front    // of each listener
+}
+
+func (u *setup) listener(name string) *listener {
+	for _, l := range u.listeners {
+		if l.name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// tidyInterval is half the shortest time that a connection may idle.
+func (u *setup) tidyInterval() time.Duration {
+	interval := time.Second
+	for _, p := range u.pools {
+		if idle := p.Reuse.Idle; idle > 0 {
+			interval = min(interval, max(idle/2, 10*time.Millisecond))
+		}
+	}
+	return interval
+}
+
+// Reload puts another config into force, and the dialers of its pools, by name.
+// Nothing changes when it fails: that is when a name has no match, or when weir
+// is shutting down.
+//
+// What is the same in both configs is not touched: connections kept for reuse,
+// queues, sockets and counters stay. Transactions at a connector of a pool that
+// has changed, or is gone, end as they began; who waits for a place goes on in
+// the new pool. Sessions stay, and go by the new settings from their next MAIL
+// on; those of a listener that is gone are told 421 at their next boundary. The
+// caller begins to serve new listeners and new addresses, and closes the socket
+// of an old address.
+func (s *Server) Reload(cfg Config, dialers map[string]connector.Dialer) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if s.draining.Load() {
+		return errors.New("the service is shutting down, its settings do not change any more")
+	}
+	next, err := s.arrange(cfg, dialers, s.setup.Load())
+	if err != nil {
+		return err
+	}
+	s.budget.limit.Store(cfg.ReplayMemory)
+	s.apply(next)
+	return nil
+}
+
+// arrange makes a setup of a config, with what it has in common with the one
+// before, and changes nothing.
+func (s *Server) arrange(cfg Config, dialers map[string]connector.Dialer, before *setup) (*setup, error) {
+	next := &setup{pools: map[string]*pool{}}
+	for _, pc := range cfg.Pools {
+		dialer, ok := dialers[pc.Name]
+		if !ok {
+			return nil, fmt.Errorf("pool %s has no dialer", pc.Name)
+		}
+		p := before.pools[pc.Name]
+		if p == nil || p.PoolConfig != pc || !sameDialer(p.dialer, dialer) {
+			var err error
+			if p, err = newPool(s, pc, dialer); err != nil {
+				return nil, fmt.Errorf("making pool %s: %w", pc.Name, err)
+			}
+		}
+		next.pools[pc.Name] = p
+	}
+	token := "(weir/" + cfg.Cluster + ")"
+	for _, lc := range cfg.Listeners {
+		f := &front{ListenerConfig: lc, pool: next.pools[lc.Pool], hostname: cfg.Hostname, token: token}
+		if f.pool == nil {
+			return nil, fmt.Errorf("listener %s: no pool %q", lc.Name, lc.Pool)
+		}
+		l := before.listener(lc.Name)
+		if l == nil {
+			l = newListener(lc.Name)
+		} else if old := l.front.Load(); f.same(old) {
+			f = old
+		}
+		next.listeners, next.fronts = append(next.listeners, l), append(next.fronts, f)
+	}
+	return next, nil
+}
+
+// sameDialer compares the settings of two dialers. Functions cannot be compared;
+// what dials or watches is nothing that a config changes.
+func sameDialer(a, b connector.Dialer) bool {
+	a.Buffers, a.DialContext, a.Watch = nil, nil, nil
+	b.Buffers, b.DialContext, b.Watch = nil, nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
+// apply puts a setup into force. New transactions go by it before old pools are
+// closed, so that nobody is sent into one.
+func (s *Server) apply(next *setup) {
+	old := s.setup.Swap(next)
+	for i, l := range next.listeners {
+		l.front.Store(next.fronts[i])
+	}
+	if old == nil {
+		return
+	}
+	for _, l := range old.listeners {
+		if next.listener(l.name) == nil {
+			l.removed.Store(true)
+			l.close()
+		}
+	}
+	s.eachSession(func(sess *session) {
+		if sess.leaving() {
+			sess.wake()
+		}
+	})
+	for name, p := range old.pools {
+		if next.pools[name] != p {
+			p.retire(next.pools[name])
+		}
+	}
+	select {
+	case s.reloaded <- struct{}{}:
+	default:
+	}
+}
