@@ -14,12 +14,11 @@ func (d *decoder) check(w *draft) {
 		d.report(position{line: 1, column: 1}, "", noPools())
 	}
 	for _, p := range w.pools {
-		own := p.path + ".backends"
-		if !d.has(own) && !d.has("pool_defaults.backends") && !d.faulty(p.path) {
-			d.report(d.where(p.path), p.path, noBackends())
-		}
+		d.checkSources(w, p)
 		d.checkHealth(p)
 	}
+	d.checkConsul(w.Consul)
+	d.checkAdmin(w)
 	names := map[string]string{}
 	for i := range w.Balancer.Listeners {
 		d.checkListener(w, i, names)
@@ -123,5 +122,5 @@ func noPools() *fault {
 }
 
 func noBackends() *fault {
-	return &fault{"the pool has no backends", `for example backends: ["10.0.0.11:25", "10.0.0.12:25"]`}
+	return &fault{"the pool has no backends", `for example backends: ["10.0.0.11:25", "10.0.0.12:25"]; or name a consul service, a dns name or a file`}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"weir/balancer"
@@ -10,6 +11,11 @@ import (
 
 // Config is a checked file, taken apart into what each room is told.
 type Config struct {
+	Source    []byte       // the file itself, when it was read by Load; to be kept
+	Path      string       // of the file; absolute when it was read by Load
+	StateDir  string       // what survives a restart is kept there; empty: nothing is
+	Advertise []netip.Addr // this replica's own addresses, for others to reach it by
+
 	Log             Log
 	StartupWait     time.Duration
 	ShutdownGrace   time.Duration // 0: none
@@ -20,9 +26,23 @@ type Config struct {
 	// none: whoever starts weir puts the machine's name there.
 	Balancer balancer.Config
 
-	Pools []Pool // in the file's order, as Balancer.Pools
-	Admin Admin
+	Pools  []Pool  // in the file's order, as Balancer.Pools
+	Consul *Consul // nil: there is none
+	Admin  Admin
 }
+
+// Consul is the agent that pools are found through, and what replicas share.
+type Consul struct {
+	Address   string // host:port, or a URL of scheme http, https or unix; empty: what CONSUL_HTTP_ADDR says, else 127.0.0.1:8500
+	TokenFile string // its permissions are checked, its content is not read; empty: what CONSUL_HTTP_TOKEN says
+	TLS       ConsulTLS
+	Register  bool          // this replica registers itself as a service
+	EmptyHold time.Duration // above 0: how long an answer that is suspiciously small is held back
+}
+
+// ConsulTLS names the PEM files for an agent that wants TLS; each may be empty.
+// Cert and Key come together.
+type ConsulTLS struct{ CA, Cert, Key string }
 
 // Log is how weir logs.
 type Log struct {
@@ -31,15 +51,48 @@ type Log struct {
 	MaskAddresses bool
 }
 
-// Pool is what rooms other than the balancer are told of a pool.
+// Pool is what rooms other than the balancer are told of a pool. It has at
+// least one source of connectors: Static, Consul, DNS or File.
 type Pool struct {
 	backend.PoolConfig
 	Health health.Config
 	Static []backend.Spec // from `backends`, in the file's order
+	Consul *PoolConsul
+	DNS    *PoolDNS
+	File   string // a list of backends for [ParseBackends]; empty: none
+}
+
+// PoolConsul is the Consul service whose instances are connectors of the pool.
+// It is there only when [Config].Consul is.
+type PoolConsul struct {
+	Service    string
+	Tag        string // empty: instances with any tags
+	Datacenter string // empty: the agent's own
+}
+
+// PoolDNS is the name whose records are connectors of the pool: either SRV, or
+// Host and Port.
+type PoolDNS struct {
+	SRV      string
+	Host     string
+	Port     int           // 1 … 65535 with Host, else 0
+	Resolver string        // IP:port; empty: the first of the machine's own
+	Refresh  time.Duration // above 0: asked again so often, or sooner when the TTL is shorter
 }
 
 // Admin is the admin HTTP server.
 type Admin struct {
-	Address   string // host:port on loopback; empty: there is none
-	Anonymous string // what needs no token: read | operate
+	Address   string // host:port; empty: there is none. Not on loopback only with Tokens
+	Socket    string // path of a Unix socket; empty: there is none
+	Anonymous string // what needs no token, on loopback only: read | operate | none
+	Tokens    []Token
+	Hosts     []string // further names that a request's Host may have
+}
+
+// Token is the right of whoever knows Secret.
+type Token struct {
+	Name   string // who that is, for the log
+	Role   string // read | operate
+	File   string // where Secret was read from
+	Secret string // at least 16 characters; never shown
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +20,10 @@ type field struct {
 // rule says what a value may be and where it goes.
 type rule struct {
 	read  func(*decoder, value)
-	keys  []field // the keys below, if any
-	each  string  // what stands between: nothing, "[]" in a list, ".NAME" below names of the user's choice
-	later bool    // the feature is not built yet: refused unless it says "off"
+	show  func(whole bool) *node // the present value; see [node]. A rule without it shows nothing
+	keys  []field                // the keys below, if any
+	each  string                 // what stands between: nothing, "[]" in a list, ".NAME" below names of the user's choice
+	later bool                   // the feature is not built yet: refused unless it says "off"
 }
 
 // value is a node of the tree with the path that leads to it.
@@ -40,6 +42,7 @@ func (v value) null() bool {
 // decoder lays tables over the tree and keeps what it finds wrong.
 type decoder struct {
 	file     string
+	folder   string // that relative paths in the file start from
 	doc      *document
 	problems []Problem
 	warnings []Problem
@@ -48,7 +51,7 @@ type decoder struct {
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, seen: map[string]position{}, entries: map[*ast.MappingNode][]entry{}}
+	return &decoder{file: file, folder: filepath.Dir(file), seen: map[string]position{}, entries: map[*ast.MappingNode][]entry{}}
 }
 
 // open parses the file and returns the top of its tree.

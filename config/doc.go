@@ -1,7 +1,9 @@
 // Package config turns a YAML file into what each room is told. It owns the
 // names of the file's keys, their defaults and their limits; the rooms get
 // plain structs and need not check them again. It never reads the environment,
-// never dials, binds or resolves, and never changes anything.
+// never dials, binds or resolves, and never changes anything. Of the files that
+// the config names it reads those of tokens and lists of backends, and looks at
+// the permissions of others.
 //
 // A file passes through in four steps:
 //
@@ -9,12 +11,15 @@
 //     (yaml.go); anchors, aliases and merge keys are resolved here;
 //  2. tables of keys (schema.go) are laid over the tree: each key has a rule,
 //     which checks the value and stores it in a draft that holds the defaults
-//     (defaults.go) already. A key of the contract whose feature is not built
+//     (draft.go) already. A key of the contract whose feature is not built
 //     yet has the rule [later]: refused by name, unless its value says "off";
 //  3. the draft is checked for what no single value shows: names used twice,
 //     a listener's pool that does not exist, addresses that overlap (check.go),
 //     values of a pool that contradict each other (contradictions.go);
-//  4. the draft becomes a [Config] (build.go).
+//  4. the draft becomes a [Config] (draft.go).
+//
+// The way back is the same tables: a [Config] becomes a draft again, and each
+// rule shows its value ([Render], [Diff]).
 //
 // Nothing stops at the first mistake: every [Problem] is kept, with its line,
 // the path of the key, what is wrong and what to write instead.

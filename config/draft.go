@@ -24,6 +24,9 @@ type pool struct {
 	relay    balancer.PoolConfig
 	health   health.Config
 	backends []backend.Spec
+	consul   *PoolConsul
+	dns      *PoolDNS
+	file     string
 }
 
 const (
@@ -36,6 +39,7 @@ const (
 func newDraft() *draft {
 	return &draft{
 		Config: Config{
+			StateDir:        "/var/lib/weir",
 			Log:             Log{Level: "info", Format: "json"},
 			StartupWait:     10 * time.Second,
 			ShutdownTimeout: 10 * time.Minute,
@@ -116,7 +120,21 @@ func (w *draft) build() *Config {
 			static[i] = spec
 		}
 		cfg.Balancer.Pools = append(cfg.Balancer.Pools, p.relay)
-		cfg.Pools = append(cfg.Pools, Pool{PoolConfig: p.facts, Health: p.health, Static: static})
+		cfg.Pools = append(cfg.Pools, Pool{
+			PoolConfig: p.facts, Health: p.health, Static: static, Consul: p.consul, DNS: p.dns, File: p.file,
+		})
 	}
 	return &cfg
+}
+
+// draftOf is the draft that cfg was built from, for showing it.
+func draftOf(cfg *Config) *draft {
+	w := &draft{Config: *cfg}
+	for i, p := range cfg.Pools {
+		w.pools = append(w.pools, &pool{
+			facts: p.PoolConfig, relay: cfg.Balancer.Pools[i], health: p.Health,
+			backends: p.Static, consul: p.Consul, dns: p.DNS, file: p.File,
+		})
+	}
+	return w
 }

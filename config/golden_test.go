@@ -66,11 +66,7 @@ func TestBad(t *testing.T) {
 // backend from the first one there.
 func TestGood(t *testing.T) {
 	base := map[string]bool{}
-	smallest, _, err := Load(filepath.Join("testdata", "good", "smallest", "weir.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range flatten(t, smallest) {
+	for _, line := range flatten(t, mustParse(t, smallest)) {
 		base[line] = true
 	}
 	golden(t, "good", func(t *testing.T, data []byte) string {

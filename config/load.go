@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // maxFile bounds a config file, in octets: room for some hundred thousand
@@ -15,11 +16,28 @@ const maxFile = 4 << 20
 // every mistake, or says why the file could not be read. Warnings are given
 // for a file without mistakes only.
 func Load(path string) (*Config, []Problem, error) {
-	data, err := read(path)
+	data, err := ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	full, err := filepath.Abs(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading config %s: %w", path, err)
 	}
-	return Parse(path, data)
+	cfg, warnings, err := parse(path, full, data)
+	if cfg != nil {
+		cfg.Source = data
+	}
+	return cfg, warnings, err
+}
+
+// ReadFile returns the content of a config file, unless that is too large for one.
+func ReadFile(path string) ([]byte, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading config %s: %w", path, err)
+	}
+	return data, nil
 }
 
 func read(path string) ([]byte, error) {
@@ -47,12 +65,19 @@ func bare(err error) error {
 	return err
 }
 
-// Parse checks a file's content; name stands for the file in problems. It is a
-// pure function, and as [Load] otherwise.
+// Parse checks a file's content, as [Load] does otherwise; name stands for the
+// file in problems. Relative paths of other files, such as those of tokens, start
+// from its folder.
 func Parse(name string, data []byte) (*Config, []Problem, error) {
+	return parse(name, name, data)
+}
+
+func parse(name, path string, data []byte) (*Config, []Problem, error) {
 	d := newDecoder(name)
+	d.folder = filepath.Dir(path)
 	if root, ok := d.open(data); ok {
 		w := newDraft()
+		w.Path = path
 		if d.section(root, w.fields()) {
 			d.check(w)
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -144,7 +145,13 @@ func checkConfig(t interface{ Fatalf(string, ...any) }, cfg *Config) {
 			t.Fatalf("bad name of pool %d: %+v", i, p)
 		}
 		pools[p.Name] = true
-		if len(p.Static) == 0 || p.Health.Interval <= 0 || p.Health.Timeout <= 0 || p.Health.Rise < 1 || p.Health.Fall < 1 {
+		if len(p.Static) == 0 && p.Consul == nil && p.DNS == nil && p.File == "" || p.Consul != nil && (cfg.Consul == nil || p.Consul.Service == "") {
+			t.Fatalf("a pool without a source: %+v", p)
+		}
+		if p.DNS != nil && ((p.DNS.SRV == "") == (p.DNS.Host == "") || (p.DNS.Host == "") != (p.DNS.Port == 0) || p.DNS.Refresh <= 0) {
+			t.Fatalf("bad dns %+v", *p.DNS)
+		}
+		if p.Health.Interval <= 0 || p.Health.Timeout <= 0 || p.Health.Rise < 1 || p.Health.Fall < 1 {
 			t.Fatalf("bad pool %+v", p)
 		}
 		b, e := &p.Health.Breaker, &p.Health.Ejection
@@ -172,7 +179,17 @@ func checkConfig(t interface{ Fatalf(string, ...any) }, cfg *Config) {
 			t.Fatalf("bad listener %+v", l)
 		}
 	}
+	checkShown(t, cfg)
 	if len(pools) == 0 || len(cfg.Balancer.Listeners) == 0 {
 		t.Fatalf("nothing to do: %+v", cfg)
+	}
+}
+
+// checkShown shows a config and reads it again.
+func checkShown(t interface{ Fatalf(string, ...any) }, cfg *Config) {
+	for _, shown := range []string{Render(cfg), RenderChanged(cfg)} {
+		if got := mustParse(t, shown); !reflect.DeepEqual(got, cfg) {
+			t.Fatalf("other values in what is shown:\n%s\n%v", shown, Diff(cfg, got))
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -24,20 +25,12 @@ func listenAddress(s string) (string, *fault) {
 	return net.JoinHostPort(ip.Unmap().String(), strconv.Itoa(port)), nil
 }
 
-// adminAddress is [listenAddress] on loopback only, and nothing at all for no
-// admin server: without tokens, whoever reaches it may operate it.
+// adminAddress is [listenAddress], and nothing at all for no admin server.
 func adminAddress(s string) (string, *fault) {
 	if s == "" {
 		return "", nil
 	}
-	address, bad := listenAddress(s)
-	if bad != nil {
-		return "", bad
-	}
-	if ip, _ := addressKey(address); !ip.IsLoopback() {
-		return "", faultf("listen on loopback, such as 127.0.0.1:8025", "others than this machine could reach it, and tokens are not supported yet")
-	}
-	return address, nil
+	return listenAddress(s)
 }
 
 // backendAddress accepts the address of a connector.
@@ -54,15 +47,94 @@ func backendAddress(s string) (string, *fault) {
 	case err != nil && strings.Trim(host, ".0123456789") == "", strings.Contains(host, ":") && err != nil:
 		return "", faultf("for example "+quoted(example), "%q is not an IP address", host)
 	case err != nil && host == "localhost":
-		return "", faultf("write \"127.0.0.1:"+strconv.Itoa(port)+"\"", "host names are not supported yet")
+		return "", faultf("write \"127.0.0.1:"+strconv.Itoa(port)+"\"", "a backend is given by its IP address, not by a host name")
 	case err != nil:
-		return "", faultf("write the IP address of "+host+", such as "+quoted(example), "host names are not supported yet")
+		return "", faultf(fmt.Sprintf("write its IP address, such as %q, or beside backends: dns: {host: %s, port: %d}", example, host, port),
+			"a backend is given by its IP address, not by a host name")
 	case ip.IsUnspecified():
 		return "", faultf("for example "+quoted(example), "%q is no address that one machine has", host)
 	case port == 0:
 		return "", faultf("for example "+quoted(net.JoinHostPort(host, "25")), "port 0 is not from 1 to 65535")
 	}
 	return net.JoinHostPort(ip.Unmap().String(), strconv.Itoa(port)), nil
+}
+
+// resolverAddress accepts where to ask DNS: an IP address and a port, or nothing
+// for the machine's own resolver.
+func resolverAddress(s string) (string, *fault) {
+	if s == "" {
+		return "", nil
+	}
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return "", faultf("write "+quoted(net.JoinHostPort(ip.String(), "53")), "%q has no port", s)
+	}
+	host, port, bad := splitAddress(s, "127.0.0.1")
+	if bad != nil {
+		return "", bad
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.IsUnspecified() || port == 0 {
+		return "", faultf(`for example "127.0.0.1:53"`, "%q is not an IP address and a port", s)
+	}
+	return net.JoinHostPort(ip.String(), strconv.Itoa(port)), nil
+}
+
+// consulAddress accepts where Consul's agent answers: host:port, which may have
+// http:// or https:// before it, or the path of a Unix socket behind unix://.
+// Empty leaves it to the environment.
+func consulAddress(s string) (string, *fault) {
+	const remedy = `for example 127.0.0.1:8500, "https://consul.example.com:8501" or "unix:///run/consul.sock"`
+	if s == "" {
+		return "", nil
+	}
+	scheme, rest, isURL := strings.Cut(s, "://")
+	switch {
+	case isURL && scheme == "unix" && strings.HasPrefix(rest, "/") && !strings.ContainsFunc(rest, func(r rune) bool { return r < ' ' }):
+		return s, nil
+	case !isURL:
+		rest = s
+	case scheme != "http" && scheme != "https":
+		return "", faultf(remedy, "%q is not the address of an agent", s)
+	}
+	where, port, bad := splitAddress(rest, "127.0.0.1")
+	if bad != nil || port == 0 {
+		return "", faultf(remedy, "%q is not host:port", rest)
+	}
+	if _, bad := host(where); bad != nil {
+		return "", faultf(remedy, "%q is neither a host name nor an IP address", where)
+	}
+	return s, nil
+}
+
+// host accepts a host name or an IP address.
+func host(s string) (string, *fault) {
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		return ip.Unmap().String(), nil
+	}
+	if s == "" {
+		return "", faultf("for example weir.example.com", "is empty")
+	}
+	return hostname(s)
+}
+
+// ownAddress accepts an address that others can reach one machine by.
+func ownAddress(s string) (netip.Addr, *fault) {
+	ip, err := netip.ParseAddr(s)
+	switch {
+	case err != nil || ip.Zone() != "":
+		return netip.Addr{}, faultf("for example 192.0.2.10", "%q is not an IP address", s)
+	case ip.IsUnspecified() || ip.IsMulticast():
+		return netip.Addr{}, faultf("for example 192.0.2.10", "%q is no address that one machine has", s)
+	}
+	return ip.Unmap(), nil
+}
+
+// ownAddressOrNone is [ownAddress], and nothing at all for none.
+func ownAddressOrNone(s string) (netip.Addr, *fault) {
+	if s == "" {
+		return netip.Addr{}, nil
+	}
+	return ownAddress(s)
 }
 
 // splitAddress takes host:port apart. The port is 0 to 65535, the host

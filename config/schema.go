@@ -1,10 +1,7 @@
 package config
 
 import (
-	"github.com/goccy/go-yaml/ast"
-
 	"weir/balancer"
-	"weir/internal/backend"
 )
 
 // fields is the table of the whole file. What a rule reads goes to its target
@@ -13,14 +10,14 @@ func (w *draft) fields() []field {
 	return []field{
 		{"hostname", scalar(&w.Balancer.Hostname, hostname)},
 		{"cluster", scalar(&w.Balancer.Cluster, name)},
-		{"advertise", later("[]")},
+		{"advertise", scalars(&w.Advertise, ownAddress)},
 		{"log", section(
 			field{"level", word(&w.Log.Level, []string{"debug", "info", "warn", "error"})},
 			field{"format", word(&w.Log.Format, []string{"json", "console"})},
 			field{"mask_addresses", scalar(&w.Log.MaskAddresses, flag)},
 		)},
 		{"history", later()},
-		{"state_dir", later()},
+		{"state_dir", file(&w.StateDir)},
 		{"startup_wait", scalar(&w.StartupWait, duration)},
 		{"shutdown_grace", scalar(&w.ShutdownGrace, durationOrZero)},
 		{"shutdown_timeout", scalar(&w.ShutdownTimeout, duration)},
@@ -29,31 +26,19 @@ func (w *draft) fields() []field {
 		{"routes", later("[]")},
 		{"pool_defaults", rule{read: section(w.defaults.fields()...).read}}, // its keys are shown where they belong, in pools
 		{"pools", w.poolsByName()},
-		{"consul", later()},
+		{"consul", optional(&w.Consul, newConsul(), consulFields)},
 		{"dns", later("[]")},
 		{"webhook", section(
 			field{"url", later("")},
 			field{"secret_file", later("")},
 		)},
-		{"admin", section(
-			field{"address", scalar(&w.Admin.Address, adminAddress)},
-			field{"socket", later("")},
-			field{"anonymous", word(&w.Admin.Anonymous, []string{"read", "operate"}, "none")},
-			field{"tokens", later("[]")},
-			field{"hosts", later("[]")},
-			field{"base_path", later("/")},
-			field{"tls", section(
-				field{"mode", later("off")},
-				field{"cert", later("")},
-				field{"key", later("")},
-			)},
-		)},
+		{"admin", section(adminFields(&w.Admin)...)},
 	}
 }
 
 // listeners is the rule for the list of listeners.
 func (w *draft) listeners() rule {
-	return rule{keys: listenerFields(new(balancer.ListenerConfig)), each: "[]", read: func(d *decoder, v value) {
+	read := func(d *decoder, v value) {
 		items, ok := d.list(v)
 		if ok && len(items) == 0 {
 			d.report(v.at, v.path, noListeners())
@@ -64,7 +49,11 @@ func (w *draft) listeners() rule {
 			w.Balancer.Listeners = append(w.Balancer.Listeners, l)
 			w.paths = append(w.paths, item.path)
 		}
-	}}
+	}
+	show := func(whole bool) *node {
+		return showList(w.Balancer.Listeners, whole, listenerFields, newListener(), func(l *balancer.ListenerConfig) string { return l.Name })
+	}
+	return rule{keys: listenerFields(new(balancer.ListenerConfig)), each: "[]", read: read, show: show}
 }
 
 func listenerFields(l *balancer.ListenerConfig) []field {
@@ -111,7 +100,7 @@ func listenerFields(l *balancer.ListenerConfig) []field {
 // as a copy of the defaults. One with a bad name is kept too, so that listeners
 // which name it cause no further error.
 func (w *draft) poolsByName() rule {
-	return rule{keys: new(pool).fields(), each: ".NAME", read: func(d *decoder, v value) {
+	read := func(d *decoder, v value) {
 		found, ok := d.mapping(v)
 		if ok && len(found) == 0 {
 			d.report(v.at, v.path, noPools())
@@ -128,58 +117,19 @@ func (w *draft) poolsByName() rule {
 			d.section(item, p.fields())
 			w.pools = append(w.pools, &p)
 		}
-	}}
+	}
+	return rule{keys: new(pool).fields(), each: ".NAME", read: read, show: w.showPools}
 }
 
-// backends is the rule for a pool's list of connectors, each an address or a
-// mapping. It replaces the list of pool_defaults.
-func backends(dst *[]backend.Spec) rule {
-	return rule{keys: backendFields(new(backend.Spec)), each: "[]", read: func(d *decoder, v value) {
-		items, ok := d.list(v)
-		if !ok {
-			return
+func (w *draft) showPools(whole bool) *node {
+	all := &node{mapping: true}
+	fresh := newPool()
+	for _, p := range w.pools {
+		n := showKeys(p.fields(), whole)
+		if !whole {
+			n = n.without(showKeys(fresh.fields(), true))
 		}
-		if len(items) == 0 {
-			d.report(v.at, v.path, noBackends())
-		}
-		*dst = nil
-		names, addresses := map[string]string{}, map[string]string{}
-		for _, item := range items {
-			spec := d.backend(item)
-			if d.once(item, "address", spec.Address, addresses) {
-				d.once(item, "name", spec.Name, names)
-			}
-			*dst = append(*dst, spec)
-		}
-	}}
-}
-
-func (d *decoder) backend(v value) backend.Spec {
-	spec := backend.Spec{Weight: backend.DefaultWeight}
-	switch v.node.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-		d.section(v, backendFields(&spec))
-		if !d.has(v.path+".address") && !d.faulty(v.path) {
-			d.reject(v, `for example {address: "10.0.0.11:25", name: mx-a}`, "the backend has no address")
-		}
-	default:
-		scalar(&spec.Address, backendAddress).read(d, v)
+		all.keys = append(all.keys, shownKey{p.facts.Name, n})
 	}
-	if spec.Name == "" && spec.Address != "" {
-		spec.Name = clean(spec.Address)
-		if _, bad := name(spec.Name); bad != nil {
-			d.reject(v, "give the backend a name", "the address is too long to be its name too")
-		}
-	}
-	return spec
-}
-
-func backendFields(s *backend.Spec) []field {
-	return []field{
-		{"address", scalar(&s.Address, backendAddress)},
-		{"name", scalar(&s.Name, name)},
-		{"weight", scalar(&s.Weight, count(1, 1000))},
-		{"cost", scalar(&s.Cost, atLeast(0))},
-		{"publish", later("")},
-	}
+	return all
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"time"
+
 	"weir/health"
 	"weir/internal/backend"
 )
@@ -29,9 +31,9 @@ func (p *pool) fields() []field {
 		{"max_connections", scalar(&p.facts.MaxConnections, atLeast(0))},
 		{"queue_timeout", scalar(&p.relay.QueueTimeout, duration)},
 		{"backends", backends(&p.backends)},
-		{"consul", later()},
-		{"dns", later()},
-		{"file", later("")},
+		{"consul", optional(&p.consul, PoolConsul{}, poolConsulFields)},
+		{"dns", optional(&p.dns, PoolDNS{Refresh: 30 * time.Second}, poolDNSFields)},
+		{"file", file(&p.file)},
 		{"health", section(healthFields(&p.health)...)},
 		{"breaker", section(breakerFields(&p.health.Breaker)...)},
 		{"ejection", section(

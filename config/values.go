@@ -184,6 +184,42 @@ func hostname(s string) (string, *fault) {
 	return s, nil
 }
 
+// domain accepts a name to ask DNS for: a host name whose labels may begin with
+// an underscore (RFC 2782). A dot at the end is dropped.
+func domain(s string) (string, *fault) {
+	s = strings.TrimSuffix(s, ".")
+	if s == "" {
+		return "", faultf("for example _smtp._tcp.example.com", "is empty")
+	}
+	labels := strings.Split(s, ".")
+	for i := range labels {
+		labels[i] = strings.TrimPrefix(labels[i], "_")
+	}
+	if _, bad := hostname(strings.Join(labels, ".")); bad != nil || s == "_" || len(s) > 253 {
+		return "", faultf("for example _smtp._tcp.example.com", "%q is not a name in DNS", s)
+	}
+	return s, nil
+}
+
+// anyWord accepts a word of Consul's, such as a tag, or none.
+func anyWord(s string) (string, *fault) {
+	switch odd := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }); {
+	case odd >= 0:
+		return "", faultf("", "%q has a blank or a control character in it", s)
+	case len(s) > 128:
+		return "", faultf("", "is longer than 128 characters")
+	}
+	return s, nil
+}
+
+// serviceWord is [anyWord] with a word.
+func serviceWord(s string) (string, *fault) {
+	if s == "" {
+		return "", faultf("for example connector-internet", "is empty")
+	}
+	return anyWord(s)
+}
+
 // mailbox accepts an address, a bare local part such as postmaster, and no
 // text at all when empty is allowed. Nothing that could break out of the angle
 // brackets of a command passes (RFC 5321 section 4.1.2).

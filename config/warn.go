@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -30,12 +31,46 @@ func (d *decoder) warn(w *draft) {
 	for _, p := range w.pools {
 		d.warnTimeouts(p)
 		d.warnHealth(p)
-		if n, want := len(p.backends), p.facts.MinRedundancy; n < want {
+		d.warnFile(p)
+		if n, want := len(p.backends), p.facts.MinRedundancy; n < want && p.consul == nil && p.dns == nil && p.file == "" {
 			d.caution(d.inPool(p, "min_redundancy"), p.path+".min_redundancy", faultf("add backends, or write min_redundancy: 0",
 				"%d is more than the number of backends, %d: the pool is never redundant", want, n))
 		}
 	}
 	d.warnShutdown(w)
+	d.warnAdmin(w)
+	d.warnConsul(w)
+}
+
+// warnFile looks at a list of backends that is read later: until it is right,
+// the pool goes without it.
+func (d *decoder) warnFile(p *pool) {
+	if p.file == "" {
+		return
+	}
+	at, path := d.inPool(p, "file"), p.path+".file"
+	if bad := readable(p.file); bad != nil {
+		d.caution(at, path, faultf("weir waits for it", "%s", bad.what))
+		return
+	}
+	data, err := read(p.file)
+	if err != nil {
+		d.caution(at, path, faultf("weir waits for it", "%s cannot be read: %s", p.file, err))
+		return
+	}
+	var all *Errors
+	if _, err := ParseBackends(p.file, data); errors.As(err, &all) {
+		d.caution(at, path, faultf("weir waits until it is right", "%s", all.Problems[0]))
+	}
+}
+
+// warnConsul looks for a Consul that has nothing to do.
+func (d *decoder) warnConsul(w *draft) {
+	if w.Consul == nil || w.Consul.Register || slices.ContainsFunc(w.pools, func(p *pool) bool { return p.consul != nil }) {
+		return
+	}
+	d.caution(d.where("consul"), "consul", faultf("give a pool consul: {service: NAME}, or leave the section out",
+		"no pool is found through it and this replica does not register: only drain flags are shared"))
 }
 
 // warnShutdown looks for a connector that may still be thinking of a message

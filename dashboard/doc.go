@@ -1,15 +1,21 @@
 // Package dashboard is weir's admin interface over HTTP: the JSON that scripts
-// and monitoring read, the health and readiness of this process, and a page for
-// people. Its names are a contract with its users.
+// and monitoring read, a stream of events, the health and readiness of this
+// process, and a page for people. Its names are a contract with its users.
 //
-// A request is answered from one registry snapshot, from the connectors' own
-// counters and from the event log; nothing is cached and nothing is asked of
-// another room, except for the few facts that [Deps] declares and app hands in.
+// A request passes three gates: the path and its method, where it comes from (a
+// page of somebody else's that a browser on the same machine may show is sent
+// away, and so is a name that is not this server's), and who asks, by a token, by
+// the user behind a Unix socket, or anonymously on loopback. Who that is goes into
+// every order.
 //
-// One request does something: it has a connector probed, and answers with the
-// dialogue. It needs leave to operate, and is refused to pages of others that a
-// browser on the same machine may show.
+// What is read is answered from one registry snapshot, from the connectors' own
+// counters and from the event log; nothing is cached, and the rest is asked of the
+// small interfaces in [Deps], which app hands in. What is done, is done by them
+// too: orders and standby by the [Controller], reloads by the [Reloader], probes
+// by the [Prober].
 //
-// The package never changes anything itself, and it decides neither who is
-// eligible nor whether the process is ready.
+// The package never changes anything itself: it decides neither who is eligible,
+// nor whether an order may be carried out, nor whether the process is ready.
+// Bodies, streams and failed tokens are bounded, so that whoever may only reach it
+// cannot fill its memory. Metrics are next door, in package metrics.
 package dashboard

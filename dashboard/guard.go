@@ -5,33 +5,34 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
-// forbidden says why a request may not do anything, or nothing when it may. The
-// server listens on loopback, where a browser of the same machine is a way in for
-// any page that it shows: a page may only come from here, and this server may
-// only be called by an address or by localhost, since another name could be a
-// page's own that was made to point here.
-func (s *Server) forbidden(r *http.Request) string {
+// foreign refuses what a browser brings for a page of somebody else. The server
+// usually listens on loopback, where a browser of the same machine is a way in
+// for any page that it shows: so a page that has something done may only come
+// from here, and this server may only be called by an address, by localhost or by
+// a name that the config gives it, since another name could be a page's own that
+// was made to point here. No browser calls by the Unix socket.
+func (s *Server) foreign(r *http.Request, want Role) *refusal {
 	switch {
-	case !s.deps.Operate:
-		return "only reading is allowed here (admin.anonymous)"
-	case !ownName(r.Host):
-		return "not called by its address or localhost, but by " + r.Host
-	case !sameOrigin(r):
-		return "not asked for by a page of this server"
+	case !connectionOf(r).unix && !ownName(r.Host, s.access.Load().hosts):
+		return &refusal{http.StatusForbidden, "not called by its address or localhost, but by " + r.Host +
+			" (admin.hosts names further ones)"}
+	case want == RoleOperate && !sameOrigin(r):
+		return &refusal{http.StatusForbidden, "not asked for by a page of this server"}
 	default:
-		return ""
+		return nil
 	}
 }
 
-func ownName(host string) bool {
+func ownName(host string, hosts []string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
 		name = strings.Trim(host, "[]")
 	}
-	if strings.EqualFold(name, "localhost") {
+	if strings.EqualFold(name, "localhost") || slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(name, h) }) {
 		return true
 	}
 	_, err = netip.ParseAddr(name)
@@ -39,9 +40,10 @@ func ownName(host string) bool {
 }
 
 // sameOrigin reports whether a browser sent the request for a page of this
-// server, or no browser did: only browsers say where a request comes from.
+// server or for its user, or no browser did: only browsers say where a request
+// comes from.
 func sameOrigin(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return false
 	}
 	origin := r.Header.Get("Origin")

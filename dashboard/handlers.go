@@ -2,21 +2,24 @@ package dashboard
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"slices"
 	"strconv"
+	"time"
 
 	"weir/internal/events"
 )
 
 // serveHealth tells that the process serves; what it serves is not its matter.
-func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request, _ caller) {
 	writeJSON(w, http.StatusOK, map[string]bool{"healthy": true})
 }
 
 // serveReady does not look at connectors unless it is asked about a pool: a
 // front end that took weir out when its connectors fail would turn a deferral
 // into a refused connection.
-func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request, _ caller) {
 	query := r.URL.Query()
 	if query.Has("pool") {
 		pool := s.deps.Registry.Snapshot().Pool(query.Get("pool"))
@@ -29,11 +32,23 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if !s.ready.Load() {
-		writeError(w, http.StatusServiceUnavailable, "not ready: starting or stopping")
+	if why := s.unready(); why != "" {
+		writeError(w, http.StatusServiceUnavailable, why)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]bool{"ready": true})
+}
+
+// unready says why this process wants no new senders; empty: it does.
+func (s *Server) unready() string {
+	switch {
+	case !s.ready.Load():
+		return "not ready: starting or stopping"
+	case s.standby.Load():
+		return "not ready: in standby"
+	default:
+		return ""
+	}
 }
 
 // eventsAnswer is the answer of /v1/events, oldest first.
@@ -41,18 +56,42 @@ type eventsAnswer struct {
 	Events []events.Event `json:"events"`
 }
 
-func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
-	var since uint64
-	if query := r.URL.Query(); query.Has("since") {
-		id, err := strconv.ParseUint(query.Get("since"), 10, 64)
-		if err != nil {
-			writeError(w, http.StatusBadRequest, "since wants the id of an event, a whole number")
-			return
-		}
-		since = id
+// serveEvents answers with the events that are kept: after an id, after a time,
+// or all.
+func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, _ caller) {
+	since, err := sinceOf(r)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
 	}
 	found, _ := s.deps.Events.Since(since)
+	if query := r.URL.Query(); query.Has("after") {
+		after, err := time.Parse(time.RFC3339Nano, query.Get("after"))
+		if err != nil {
+			writeError(w, http.StatusBadRequest, "after wants a time such as 2026-01-02T15:04:05Z (RFC 3339)")
+			return
+		}
+		found = slices.DeleteFunc(found, func(e events.Event) bool { return !e.Time.After(after) })
+	}
 	writeJSON(w, http.StatusOK, eventsAnswer{Events: append([]events.Event{}, found...)})
+}
+
+// sinceOf is the id of the event after which to begin; 0: none is named. A
+// browser that comes back to a stream names the last one it got in a header.
+func sinceOf(r *http.Request) (uint64, error) {
+	name, text, given := "Last-Event-ID", r.Header.Get("Last-Event-ID"), true
+	if text == "" {
+		query := r.URL.Query()
+		name, text, given = "since", query.Get("since"), query.Has("since")
+	}
+	if !given {
+		return 0, nil
+	}
+	id, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, errors.New(name + " wants the id of an event, a whole number")
+	}
+	return id, nil
 }
 
 // writeJSON answers with a value that always encodes: the room's own types.
@@ -67,4 +106,18 @@ func writeJSON(w http.ResponseWriter, code int, value any) {
 
 func writeError(w http.ResponseWriter, code int, text string) {
 	writeJSON(w, code, map[string]string{"error": text})
+}
+
+func noSuchPath(w http.ResponseWriter, r *http.Request) {
+	writeError(w, http.StatusNotFound, "no such path: "+r.URL.Path)
+}
+
+// notPossible answers a method that the path does not know, with the one it does.
+func notPossible(w http.ResponseWriter, r *http.Request, only string) {
+	allowed := only
+	if only == http.MethodGet {
+		allowed = "GET, HEAD"
+	}
+	w.Header().Set("Allow", allowed)
+	writeError(w, http.StatusMethodNotAllowed, r.Method+" is not possible here, only "+only)
 }

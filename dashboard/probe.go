@@ -2,21 +2,12 @@ package dashboard
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"weir/internal/backend"
 )
-
-// maxBody bounds the body of a request: all that are read are a few words.
-const maxBody = 4 << 10
 
 // ProbeRequest is what may be asked of a probe besides whom to probe.
 type ProbeRequest struct {
@@ -57,10 +48,7 @@ type Prober interface {
 // stays as it is, so that looking does not change what is seen.
 func (s *Server) serveProbe(w http.ResponseWriter, r *http.Request, m *backend.Member) {
 	var request ProbeRequest
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&request); err != nil && !errors.Is(err, io.EOF) {
-		writeError(w, http.StatusBadRequest, `the body must be nothing, or like {"depth": "ehlo"}: `+err.Error())
+	if !readBody(w, r, &request, `{"depth": "ehlo"}`) {
 		return
 	}
 	// A probe may take longer than other answers: it has bounds of its own, and
@@ -78,93 +66,4 @@ func (s *Server) serveProbe(w http.ResponseWriter, r *http.Request, m *backend.M
 	default:
 		writeJSON(w, http.StatusOK, answer)
 	}
-}
-
-// serveBackend answers POST /v1/backends/{pool}/{name}/{what}, or without the
-// pool where the name is unique.
-func (s *Server) serveBackend(w http.ResponseWriter, r *http.Request) {
-	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), backendsPath), "/")
-	for i := range parts {
-		part, err := url.PathUnescape(parts[i])
-		if err != nil {
-			writeError(w, http.StatusBadRequest, err.Error())
-			return
-		}
-		parts[i] = part
-	}
-	last := len(parts) - 1
-	if last < 1 || last > 2 || parts[last] != "probe" || s.deps.Prober == nil {
-		writeError(w, http.StatusNotFound, "no such path: "+r.URL.Path)
-		return
-	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		writeError(w, http.StatusMethodNotAllowed, r.Method+" is not possible here, only POST")
-		return
-	}
-	if why := s.forbidden(r); why != "" {
-		writeError(w, http.StatusForbidden, why)
-		return
-	}
-	m, code, why := find(s.deps.Registry.Snapshot(), parts[:last])
-	if m == nil {
-		writeError(w, code, why)
-		return
-	}
-	s.serveProbe(w, r, m)
-}
-
-// find returns the connector of that name, given as pool and name or as a name
-// alone; where there is none, the status code and the words for that.
-func find(snapshot *backend.Snapshot, name []string) (found *backend.Member, code int, why string) {
-	wanted := strings.Join(name, "/")
-	var ids, same []string
-	for _, p := range snapshot.Pools {
-		for _, m := range p.Members {
-			id := m.ID().String()
-			ids = append(ids, id)
-			if id == wanted || len(name) == 1 && m.Spec.Name == wanted {
-				found, same = m, append(same, id)
-			}
-		}
-	}
-	switch len(same) {
-	case 1:
-		return found, http.StatusOK, ""
-	case 0:
-		return nil, http.StatusNotFound, fmt.Sprintf("no connector %q%s", wanted, suggestion(wanted, ids))
-	default:
-		return nil, http.StatusConflict, fmt.Sprintf("%q is not unique: say which of %s", wanted, strings.Join(same, ", "))
-	}
-}
-
-// suggestion names the connectors that are likest, those first that have most
-// of their beginning in common.
-func suggestion(wanted string, ids []string) string {
-	const most = 5
-	if len(ids) == 0 {
-		return "; there are none"
-	}
-	bare := func(id string) string {
-		if strings.Contains(wanted, "/") {
-			return id
-		}
-		_, name, _ := strings.Cut(id, "/")
-		return name
-	}
-	slices.SortStableFunc(ids, func(a, b string) int { return alike(wanted, bare(b)) - alike(wanted, bare(a)) })
-	if len(ids) > most {
-		return "; the likest are " + strings.Join(ids[:most], ", ")
-	}
-	return "; there are " + strings.Join(ids, ", ")
-}
-
-// alike is how many characters both begin with, whatever their case.
-func alike(a, b string) int {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
 }

@@ -27,7 +27,7 @@ func probedServer() *Server {
 		{Pool: "fax", Name: "mx-b", Address: "192.0.2.4:25"},
 		{Pool: "fax", Name: "10.0.0.11:25", Address: "10.0.0.11:25"},
 	})
-	s.deps.Operate = true
+	s.SetAccess(Access{Anonymous: RoleOperate})
 	s.deps.Prober = proberFunc(func(_ context.Context, spec backend.Spec, r ProbeRequest) (ProbeAnswer, error) {
 		switch r.Depth {
 		case "refused":
@@ -57,19 +57,17 @@ func TestProbeOfAConnector(t *testing.T) {
 		{"POST", "/v1/backends/mx-b/probe", "", 409, `"\"mx-b\" is not unique: say which of internet/mx-b, fax/mx-b"`},
 		{"POST", "/v1/backends/mx-c/probe", "", 404, `"no connector \"mx-c\"; there are internet/mx-a, internet/mx-b, fax/mx-b, fax/10.0.0.11:25, fax/fax-a"`},
 		{"POST", "/v1/backends/fax/mx-a/probe", "", 404, `"no connector \"fax/mx-a\"; there are fax/mx-b, fax/10.0.0.11:25, fax/fax-a, `},
-		{"POST", "/v1/backends/fax/fax-a/drain", "", 404, `"no such path: /v1/backends/fax/fax-a/drain"`},
+		{"POST", "/v1/backends/fax/fax-a/drian", "", 404, `"no such path: /v1/backends/fax/fax-a/drian"`},
 		{"POST", "/v1/backends/probe", "", 404, `"no such path: `},
 		{"POST", "/v1/backends/a/b/c/probe", "", 404, `"no such path: `},
 		{"GET", "/v1/backends/mx-a/probe", "", 405, `"GET is not possible here, only POST"`},
 		{"POST", "/v1/backends/mx-a/probe", `{"depht":"ehlo"}`, 400, `"the body must be nothing, or like `},
 		{"POST", "/v1/backends/mx-a/probe", "ehlo", 400, `"the body must be nothing, or like `},
-		{"POST", "/v1/backends/mx-a/probe", strings.Repeat(" ", maxBody+1), 400, `"the body must be nothing, or like `},
+		{"POST", "/v1/backends/mx-a/probe", strings.Repeat(" ", maxBody+1), 413, `"the body must be nothing, or like `},
 		{"POST", "/v1/backends/mx-a/probe", `{"depth":"refused"}`, 400, `"refused: not that"`},
 		{"POST", "/v1/backends/mx-a/probe", `{"depth":"broken"}`, 503, `"no slot"`},
 	} {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest(tt.method, "http://127.0.0.1:8025"+tt.path, strings.NewReader(tt.body))
-		probedServer().ServeHTTP(w, r)
+		w := tell(probedServer(), tt.method, tt.path, tt.body)
 		if w.Code != tt.code || !strings.Contains(w.Body.String(), tt.want) {
 			t.Errorf("%s %s %.40s: got %d %s, want %d %s", tt.method, tt.path, tt.body, w.Code, w.Body, tt.code, tt.want)
 		}
@@ -89,6 +87,7 @@ func TestWhoMayProbe(t *testing.T) {
 		{"[::1]:8025", "", "", true, 200},
 		{"[::1]", "", "", true, 200},
 		{"localhost:8025", "http://localhost:8025", "same-origin", true, 200},
+		{"127.0.0.1:8025", "", "none", true, 200},
 		{"127.0.0.1:8025", "", "", false, 403},
 		{"127.0.0.1:8025", "http://evil.example", "cross-site", true, 403},
 		{"127.0.0.1:8025", "http://evil.example", "", true, 403},
@@ -98,9 +97,11 @@ func TestWhoMayProbe(t *testing.T) {
 		{"evil.example:8025", "http://evil.example:8025", "same-origin", true, 403},
 	} {
 		s := probedServer()
-		s.deps.Operate = tt.operate
+		if !tt.operate {
+			s.SetAccess(Access{Anonymous: RoleRead})
+		}
 		w := httptest.NewRecorder()
-		r := httptest.NewRequest("POST", "/v1/backends/mx-a/probe", http.NoBody)
+		r := localRequest("POST", "/v1/backends/mx-a/probe", "")
 		r.Host = tt.host
 		if tt.origin != "" {
 			r.Header.Set("Origin", tt.origin)

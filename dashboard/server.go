@@ -26,9 +26,6 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
-// backendsPath begins the paths of what is done with one connector.
-const backendsPath = "/v1/backends/"
-
 // Config is how the admin interface is reached. Its socket is opened by app.
 type Config struct {
 	Address string // host:port, for people and for opening the socket
@@ -47,36 +44,66 @@ type Listeners interface {
 	Listeners() []Listener
 }
 
-// Deps is what the admin interface reads. Registry and Events are required.
+// Sources tells of the sources that connectors are known from, one entry for
+// each of their pools.
+type Sources interface {
+	Sources() []SourceStatus
+}
+
+// Deps is what the admin interface reads and whom it has things done by. Registry
+// and Events are required. What a reload replaces, an implementation asks for
+// anew each time.
 type Deps struct {
-	Version   string
-	Registry  *backend.Registry
-	Events    *events.Log
-	Listeners Listeners   // nil: none
-	Prober    Prober      // nil: nothing can be probed from here
-	Operate   bool        // whoever can reach the server may do more than read
-	ErrorLog  *log.Logger // what net/http complains of; nil: the standard logger
+	Version    string
+	Registry   *backend.Registry
+	Events     *events.Log
+	Listeners  Listeners    // nil: none
+	Sources    Sources      // nil: none are shown
+	Cluster    Cluster      // nil: this weir shares nothing
+	Prober     Prober       // nil: nothing can be probed from here
+	Controller Controller   // nil: no orders are taken here
+	Reloader   Reloader     // nil: there is no config file
+	Metrics    http.Handler // nil: there are none
+	ErrorLog   *log.Logger  // what net/http complains of; nil: the standard logger
 }
 
 // Server answers the admin requests.
 type Server struct {
-	deps   Deps
-	ready  atomic.Bool
-	routes map[string]http.HandlerFunc
-	page   *template.Template
-	now    func() time.Time
+	deps     Deps
+	ready    atomic.Bool
+	standby  atomic.Bool
+	access   atomic.Pointer[access]
+	failures throttle
+	streams  atomic.Int64
+	routes   map[string]route
+	page     *template.Template
+	now      func() time.Time
 }
 
-// New returns a server that is not ready yet; see [Server.SetReady].
+// route is what a path does: with what method, for whom, and how.
+type route struct {
+	method string // GET includes HEAD
+	role   Role
+	serve  func(http.ResponseWriter, *http.Request, caller)
+}
+
+// New returns a server that is not ready yet, see [Server.SetReady], and that
+// lets only callers of a Unix socket in, see [Server.SetAccess].
 func New(deps Deps) *Server {
 	s := &Server{deps: deps, now: time.Now}
 	s.page = template.Must(template.New("page").Parse(pageText))
-	s.routes = map[string]http.HandlerFunc{
-		"/":          s.servePage,
-		"/v1/status": s.serveStatus,
-		"/v1/events": s.serveEvents,
-		"/healthz":   s.serveHealth,
-		"/readyz":    s.serveReady,
+	s.SetAccess(Access{})
+	s.routes = map[string]route{
+		"/":                 {http.MethodGet, RoleRead, s.servePage},
+		"/v1/status":        {http.MethodGet, RoleRead, s.serveStatus},
+		"/v1/events":        {http.MethodGet, RoleRead, s.serveEvents},
+		"/v1/events/stream": {http.MethodGet, RoleRead, s.serveStream},
+		"/v1/config":        {http.MethodGet, RoleRead, s.serveConfig},
+		"/v1/reload":        {http.MethodPost, RoleOperate, s.serveReload},
+		"/v1/standby":       {http.MethodPost, RoleOperate, s.serveStandby},
+		"/metrics":          {http.MethodGet, RoleRead, s.serveMetrics},
+		"/healthz":          {http.MethodGet, RoleNone, s.serveHealth},
+		"/readyz":           {http.MethodGet, RoleNone, s.serveReady},
 	}
 	return s
 }
@@ -85,27 +112,49 @@ func New(deps Deps) *Server {
 // started, false as soon as it begins to stop.
 func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
 
+// SetStandby says whether this replica is in standby: it serves, but wants no
+// new senders. Whoever carries [Controller.Standby] out calls it, and so does
+// whoever remembers it at the start.
+func (s *Server) SetStandby(on bool) { s.standby.Store(on) }
+
 // ServeHTTP answers one request. Paths match as they stand: there is no
 // cleaning and no redirect.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	route, ok := s.routes[r.URL.Path]
-	switch {
-	case strings.HasPrefix(r.URL.Path, backendsPath):
+	if strings.HasPrefix(r.URL.Path, backendsPath) {
 		s.serveBackend(w, r)
-	case !ok:
-		writeError(w, http.StatusNotFound, "no such path: "+r.URL.Path)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		writeError(w, http.StatusMethodNotAllowed, r.Method+" is not possible here, only GET")
-	default:
-		route(w, r)
+		return
 	}
+	route, ok := s.routes[r.URL.Path]
+	if !ok {
+		noSuchPath(w, r)
+		return
+	}
+	if r.Method != route.method && (r.Method != http.MethodHead || route.method != http.MethodGet) {
+		notPossible(w, r, route.method)
+		return
+	}
+	from, no := s.admit(r, route.role)
+	if no != nil {
+		deny(w, no)
+		return
+	}
+	route.serve(w, r, from)
 }
 
-// Run serves ln until ctx is done, lets answers under way end for a moment and
-// returns nil; an error means that serving failed before that. It closes ln.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request, _ caller) {
+	if s.deps.Metrics == nil {
+		noSuchPath(w, r)
+		return
+	}
+	s.deps.Metrics.ServeHTTP(w, r)
+}
+
+// Run serves ln until ctx is done, ends event streams, lets other answers under
+// way end for a moment and returns nil; an error means that serving failed before
+// that. It closes ln. It may serve several listeners at once, by a call each; who
+// calls by a Unix socket is known by the user that its process runs as.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	server := &http.Server{
 		Handler:           s,
@@ -115,6 +164,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          s.deps.ErrorLog,
+		ConnContext: func(base context.Context, conn net.Conn) context.Context {
+			return withConnection(base, conn, ctx.Done())
+		},
 	}
 	stopped := make(chan error, 1)
 	cancelled := context.AfterFunc(ctx, func() { stopped <- stop(server) })

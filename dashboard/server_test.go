@@ -48,6 +48,7 @@ func newServer() (*Server, *backend.Registry) {
 	s := New(Deps{Version: "1.2.3", Registry: registry, Events: log, Listeners: listenersFunc(func() []Listener {
 		return []Listener{{Name: "inbound", Address: "0.0.0.0:25", Sessions: 7, Limit: 20000}}
 	})})
+	s.SetAccess(Access{Anonymous: RoleRead})
 	return s, registry
 }
 
@@ -76,10 +77,22 @@ func judge(registry *backend.Registry) {
 	}
 }
 
+// ask is a request of a program on the same machine.
 func ask(h http.Handler, method, target string) *httptest.ResponseRecorder {
+	return tell(h, method, target, "")
+}
+
+// tell is ask with a body.
+func tell(h http.Handler, method, target, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(method, target, nil))
+	h.ServeHTTP(w, localRequest(method, target, body))
 	return w
+}
+
+func localRequest(method, target, body string) *http.Request {
+	r := httptest.NewRequest(method, "http://127.0.0.1:8025"+target, strings.NewReader(body))
+	r.RemoteAddr = "127.0.0.1:40000"
+	return r
 }
 
 func golden(t *testing.T, name string, got []byte) {
@@ -125,8 +138,9 @@ func indented(t *testing.T, w *httptest.ResponseRecorder) []byte {
 
 func TestStatusWithoutListenersAndPools(t *testing.T) {
 	s := New(Deps{Registry: backend.NewRegistry(nil), Events: events.NewLog(1)})
+	s.SetAccess(Access{Anonymous: RoleRead})
 	s.SetReady(true)
-	want := `{"version":"","ready":true,"verdict":"mail flows","pools":[],"listeners":[],"dns":[],"consul":{},"replicas":[]}`
+	want := `{"version":"","ready":true,"standby":false,"verdict":"mail flows","pools":[],"listeners":[],"dns":[],"consul":{},"replicas":[],"discovery":[]}`
 	if got := strings.TrimSpace(ask(s, "GET", "/v1/status").Body.String()); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -160,7 +174,11 @@ func TestVerdict(t *testing.T) {
 		{[]*backend.Pool{down}, false, startWords + "; " + downWords},
 	}
 	for _, tc := range tests {
-		if got := verdict(&backend.Snapshot{Pools: tc.pools}, tc.ready); got != tc.want {
+		f := facts{now: since, snapshot: &backend.Snapshot{Pools: tc.pools}}
+		if !tc.ready {
+			f.unready = startWords
+		}
+		if got := f.verdict(); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
@@ -187,6 +205,10 @@ func TestAnswers(t *testing.T) {
 		{true, "GET", "/v1/events?since=3", `{"events":[]}`, 200},
 		{true, "GET", "/v1/events?since=-1", `{"error":"since wants the id of an event, a whole number"}`, 400},
 		{true, "GET", "/v1/events?since=", `{"error":"since wants the id of an event, a whole number"}`, 400},
+		{true, "GET", "/v1/events?after=yesterday", `{"error":"after wants a time such as TIME (RFC 3339)"}`, 400},
+		{true, "GET", "/v1/events?after=2999-01-01T00:00:00Z", `{"events":[]}`, 200},
+		{true, "GET", "/metrics", `{"error":"no such path: /metrics"}`, 404},
+		{true, "GET", "/v1/config", `{"error":"this weir has no config file"}`, 501},
 		{true, "GET", "/v1/nothing", `{"error":"no such path: /v1/nothing"}`, 404},
 		{true, "GET", "/healthz/", `{"error":"no such path: /healthz/"}`, 404},
 		{true, "POST", "/v1/nothing", `{"error":"no such path: /v1/nothing"}`, 404},
@@ -263,10 +285,15 @@ func start(t *testing.T, s *Server) (address string, stop func() error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ln.Addr().String(), serve(s, ln)
+}
+
+// serve is start on a listener.
+func serve(s *Server, ln net.Listener) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, ln) }()
-	return ln.Addr().String(), func() error {
+	return func() error {
 		cancel()
 		return <-ended
 	}

@@ -1,6 +1,8 @@
 package dashboard
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -12,12 +14,30 @@ import (
 type status struct {
 	Version   string         `json:"version"`
 	Ready     bool           `json:"ready"`
+	Standby   bool           `json:"standby"`
 	Verdict   string         `json:"verdict"`
 	Pools     []poolStatus   `json:"pools"`
 	Listeners []Listener     `json:"listeners"`
 	DNS       []struct{}     `json:"dns"`
-	Consul    map[string]any `json:"consul"`
-	Replicas  []struct{}     `json:"replicas"`
+	Consul    consulStatus   `json:"consul"`
+	Replicas  []Replica      `json:"replicas"`
+	Discovery []SourceStatus `json:"discovery"`
+}
+
+// consulStatus is a [ConsulStatus], or an empty object where there is no Consul.
+type consulStatus struct{ ConsulStatus }
+
+// MarshalJSON implements [json.Marshaler].
+func (c consulStatus) MarshalJSON() ([]byte, error) {
+	if c.Address == "" {
+		return []byte("{}"), nil
+	}
+	c.Unshared = append([]string{}, c.Unshared...)
+	text, err := json.Marshal(c.ConsulStatus)
+	if err != nil {
+		return nil, fmt.Errorf("writing the state of Consul: %w", err)
+	}
+	return text, nil
 }
 
 type poolStatus struct {
@@ -54,6 +74,10 @@ type backendStatus struct {
 	LatencyMS   quantiles            `json:"latency_ms"`
 	Stages      map[string]quantiles `json:"stages"` // those that were measured
 	Probe       *probeStatus         `json:"probe"`  // null before the first has ended
+	Sources     []string             `json:"sources"`
+	Gone        bool                 `json:"gone,omitempty"`     // no source knows it any more
+	AdminBy     string               `json:"admin_by,omitempty"` // who set admin
+	AdminUntil  *time.Time           `json:"admin_until,omitempty"`
 }
 
 // quantiles are in milliseconds, since weir started; 0 when nothing was measured.
@@ -71,29 +95,43 @@ type probeStatus struct {
 	MS    float64   `json:"ms"`
 }
 
-func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request, _ caller) {
 	writeJSON(w, http.StatusOK, s.status())
 }
 
 func (s *Server) status() status {
+	f := s.facts()
 	out := status{
 		Version:   s.deps.Version,
-		Ready:     s.ready.Load(),
+		Ready:     f.unready == "",
+		Standby:   s.standby.Load(),
+		Verdict:   f.verdict(),
 		Pools:     []poolStatus{},
 		Listeners: []Listener{},
 		DNS:       []struct{}{},
-		Consul:    map[string]any{},
-		Replicas:  []struct{}{},
+		Consul:    consulStatus{f.consul},
+		Replicas:  append([]Replica{}, f.replicas...),
+		Discovery: append([]SourceStatus{}, f.sources...),
 	}
-	snapshot := s.deps.Registry.Snapshot()
-	for _, p := range snapshot.Pools {
+	for _, p := range f.snapshot.Pools {
 		out.Pools = append(out.Pools, statusOfPool(p))
 	}
-	out.Verdict = verdict(snapshot, out.Ready)
 	if s.deps.Listeners != nil {
 		out.Listeners = append(out.Listeners, s.deps.Listeners.Listeners()...)
 	}
 	return out
+}
+
+// facts reads everything that the verdict follows from, once.
+func (s *Server) facts() facts {
+	f := facts{now: s.now(), unready: s.unready(), snapshot: s.deps.Registry.Snapshot()}
+	if s.deps.Sources != nil {
+		f.sources = s.deps.Sources.Sources()
+	}
+	if s.deps.Cluster != nil {
+		f.consul, f.replicas = s.deps.Cluster.Consul(), s.deps.Cluster.Replicas()
+	}
+	return f
 }
 
 func statusOfPool(p *backend.Pool) poolStatus {
@@ -136,6 +174,11 @@ func statusOfBackend(m *backend.Member) backendStatus {
 		Ambiguous:   m.Traffic.Ambiguous.Load(),
 		LatencyMS:   quantilesOf(&m.Traffic.Total),
 		Stages:      make(map[string]quantiles, backend.Stages),
+		Sources:     append([]string{}, m.Spec.Sources...),
+		Gone:        m.Gone,
+	}
+	if m.Admin.Admin != backend.AdminEnabled {
+		out.AdminBy, out.AdminUntil = m.Admin.By, optional(m.Admin.Until)
 	}
 	for stage := range backend.Stages {
 		if q := quantilesOf(&m.Traffic.Stages[stage]); q != (quantiles{}) {
@@ -148,6 +191,15 @@ func statusOfBackend(m *backend.Member) backendStatus {
 		}
 	}
 	return out
+}
+
+// optional is a time, or nothing for the zero one.
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 func quantilesOf(h *backend.Histogram) quantiles {

@@ -8,10 +8,21 @@ import (
 	"weir/internal/backend"
 )
 
-// verdict says in one sentence whether senders are served, the worst first.
-func verdict(s *backend.Snapshot, ready bool) string {
+// facts is what the verdict follows from, at one moment.
+type facts struct {
+	now      time.Time
+	unready  string // why no new senders are wanted; empty: they are
+	snapshot *backend.Snapshot
+	sources  []SourceStatus
+	consul   ConsulStatus
+	replicas []Replica
+}
+
+// verdict says in one sentence whether senders are served, the worst first, and
+// what needs a person behind it.
+func (f *facts) verdict() string {
 	var broken, thin []string
-	for _, p := range s.Pools {
+	for _, p := range f.snapshot.Pools {
 		switch {
 		case p.Eligible == 0:
 			broken = append(broken, brokenPool(p))
@@ -24,13 +35,14 @@ func verdict(s *backend.Snapshot, ready bool) string {
 		}
 	}
 	words := broken
-	if !ready {
-		words = append([]string{"not ready: starting or stopping"}, words...)
+	if f.unready != "" {
+		words = append([]string{f.unready}, words...)
 	}
 	if len(words) == 0 {
 		words = []string{"mail flows"}
 	}
-	return strings.Join(append(words, thin...), "; ")
+	words = append(words, thin...)
+	return strings.Join(append(words, f.attention()...), "; ")
 }
 
 func brokenPool(p *backend.Pool) string {

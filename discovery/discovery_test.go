@@ -3,8 +3,10 @@ package discovery
 import (
 	"context"
 	"errors"
-	"net/netip"
-	"reflect"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,43 +20,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func spec(name, address string) backend.Spec {
 	return backend.Spec{Name: name, Address: address, Weight: backend.DefaultWeight}
-}
-
-func TestMergeByAddress(t *testing.T) {
-	shown := netip.MustParseAddr("192.0.2.1")
-	got := Merge("p", []Set{
-		{Source: "config", Specs: []backend.Spec{{Name: "b", Address: "10.0.0.2:25", Weight: 7}, {Name: "a", Address: "10.0.0.1:25"}}},
-		{Source: "consul", Specs: []backend.Spec{
-			{Name: "x", Address: "10.0.0.2:25", Weight: 100, Maintenance: "kernel", Publish: shown},
-			{Name: "c", Address: "10.0.0.3:25", Critical: "tcp"},
-		}},
-	})
-	want := []backend.Spec{
-		{Pool: "p", Name: "a", Address: "10.0.0.1:25", Sources: []string{"config"}},
-		{Pool: "p", Name: "b", Address: "10.0.0.2:25", Weight: 7, Maintenance: "kernel", Publish: shown, Sources: []string{"config", "consul"}},
-		{Pool: "p", Name: "c", Address: "10.0.0.3:25", Critical: "tcp", Sources: []string{"consul"}},
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-}
-
-func TestMergeKeepsNamesApart(t *testing.T) {
-	got := Merge("p", []Set{
-		{Source: "one", Specs: []backend.Spec{spec("mx", "10.0.0.1:25"), spec("10.0.0.2:25", "10.0.0.4:25"), spec("", "[2001:db8::1]:25")}},
-		{Source: "two", Specs: []backend.Spec{spec("mx", "10.0.0.2:25"), spec("mx", "10.0.0.3:25")}},
-	})
-	var names []string
-	for _, m := range got {
-		names = append(names, m.Name+"="+m.Address)
-	}
-	want := []string{
-		"-2001:db8::1-:25=[2001:db8::1]:25",
-		"10.0.0.2:25=10.0.0.4:25", "10.0.0.2:25_=10.0.0.2:25", "10.0.0.3:25=10.0.0.3:25", "mx=10.0.0.1:25",
-	}
-	if !reflect.DeepEqual(names, want) {
-		t.Errorf("got  %q\nwant %q", names, want)
-	}
 }
 
 // script is a source that says what the test tells it to.
@@ -82,12 +47,102 @@ func (s script) Run(ctx context.Context, sets chan<- Set) error {
 
 func newScript() script { return script{sets: make(chan Set), end: make(chan error)} }
 
-func names(r *backend.Registry, pool string) []string {
-	var out []string
-	for _, m := range r.Snapshot().Pool(pool).Members {
-		out = append(out, m.Spec.Name)
+// bench is a manager at work, with what it told.
+type bench struct {
+	*Manager
+	t        *testing.T
+	registry *backend.Registry
+	stop     func() error
+
+	mu   sync.Mutex
+	told []string
+}
+
+// begin runs a manager of these feeds. The caller owes a stop.
+func begin(t *testing.T, dir string, feeds ...Feed) *bench {
+	b := &bench{t: t, registry: backend.NewRegistry([]backend.PoolConfig{{Name: "p"}, {Name: "q"}})}
+	b.Manager = NewManager(b.registry, Options{
+		Dir:     dir,
+		Changed: func(s Status) { b.note(fmt.Sprintf("%s/%s %s: %s", s.Source, s.Pool, s.State, s.Why)) },
+		Members: func(pool string, joined, left []backend.Spec) {
+			b.note(fmt.Sprintf("%s +%v -%v", pool, namesOf(joined), namesOf(left)))
+		},
+		Failed: func(feed string, err error) { b.note(fmt.Sprintf("%s failed: %v", feed, err)) },
+	})
+	b.Reload(feeds)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	b.stop = func() error { cancel(); return <-done }
+	return b
+}
+
+func (b *bench) note(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.told = append(b.told, what)
+}
+
+// heard returns what was told since the last call.
+func (b *bench) heard() []string {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	told := b.told
+	b.told = nil
+	return told
+}
+
+func (b *bench) end() {
+	b.t.Helper()
+	if err := b.stop(); err != nil {
+		b.t.Errorf("stopping: %v", err)
 	}
-	return out
+}
+
+func (b *bench) members(pool string, want ...string) {
+	b.t.Helper()
+	synctest.Wait()
+	var got []string
+	for _, m := range b.registry.Snapshot().Pool(pool).Members {
+		got = append(got, m.Spec.Name)
+	}
+	if !slices.Equal(got, want) {
+		b.t.Errorf("members %v, want %v", got, want)
+	}
+}
+
+func (b *bench) status(i int, want Freshness, why string) Status {
+	b.t.Helper()
+	synctest.Wait()
+	got := b.Status()[i]
+	if got.State != want || !strings.Contains(got.Why, why) || why == "" && got.Why != "" {
+		b.t.Errorf("%s of %s is %s %q, want %s %q", got.Source, got.Pool, got.State, got.Why, want, why)
+	}
+	return got
+}
+
+// down has probes call connectors of pool p down.
+func (b *bench) down(names ...string) {
+	for _, name := range names {
+		b.registry.SetHealth(b.registry.Snapshot().Pool("p").Member(name).Backend, backend.HealthFact{Health: backend.HealthDown})
+	}
+}
+
+func namesOf(specs []backend.Spec) (names []string) {
+	for _, s := range specs {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// hosts returns connectors 1 … n of the names given as letters: "abc" is a, b, c.
+func hosts(letters string) []backend.Spec {
+	var specs []backend.Spec
+	for _, c := range letters {
+		specs = append(specs, spec(string(c), fmt.Sprintf("10.0.0.%d:25", c-'a'+1)))
+	}
+	return specs
 }
 
 func closed(ch <-chan struct{}) bool {
@@ -99,82 +154,57 @@ func closed(ch <-chan struct{}) bool {
 	}
 }
 
-// start runs a manager; stop ends it and returns Run's error.
-func start(t *testing.T, m *Manager) (stop func() error) {
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- m.Run(ctx) }()
-	return func() error { cancel(); return <-done }
-}
-
 func TestStaticPoolsAreApplied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := backend.NewRegistry([]backend.PoolConfig{{Name: "p"}, {Name: "q"}})
-		m := NewManager(r, []Feed{
-			{StaticName, []string{"p"}, Static{"p", []backend.Spec{spec("b", "10.0.0.2:25"), spec("a", "10.0.0.1:25")}}},
-			{StaticName, []string{"q"}, Static{"q", nil}},
-		}, nil)
-		stop := start(t, m)
-		<-m.First()
-		if got := names(r, "p"); !reflect.DeepEqual(got, []string{"a", "b"}) {
-			t.Errorf("members %v", got)
-		}
-		if got := m.Members("p"); len(got) != 2 || got[0].Sources[0] != StaticName || got[0].Pool != "p" {
+		b := begin(t, "", StaticFeed("p", hosts("ba")), StaticFeed("q", nil))
+		<-b.First()
+		b.members("p", "a", "b")
+		if got := b.registry.Snapshot().Pool("p").Members[0].Spec; got.Pool != "p" || !slices.Equal(got.Sources, []string{StaticName}) {
 			t.Errorf("merged %+v", got)
 		}
-		if err := stop(); err != nil {
-			t.Errorf("stopping: %v", err)
-		}
+		b.status(0, Fresh, "")
+		b.status(1, Fresh, "")
+		b.end()
 	})
 }
 
 func TestFirstWaitsForEverySource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := backend.NewRegistry([]backend.PoolConfig{{Name: "p"}})
 		one, two := newScript(), newScript()
-		m := NewManager(r, []Feed{{"one", []string{"p"}, one}, {"two", []string{"p"}, two}}, nil)
-		stop := start(t, m)
-		one.sets <- Set{Pool: "p", Source: "one", Specs: []backend.Spec{spec("a", "10.0.0.1:25")}}
-		synctest.Wait()
-		if closed(m.First()) {
+		b := begin(t, "", Feed{Name: "one", Pools: []string{"p"}, Source: one}, Feed{Name: "two", Pools: []string{"p"}, Source: two})
+		one.sets <- Set{Pool: "p", Specs: hosts("a")}
+		b.members("p", "a") // what one says is used at once
+		two.sets <- Set{Pool: "p", Unheard: true, Doubt: "connection refused"}
+		b.status(1, Stale, "connection refused")
+		time.Sleep(time.Minute)
+		if closed(b.First()) {
 			t.Error("first was told before the second source had said anything")
 		}
-		if got := names(r, "p"); !reflect.DeepEqual(got, []string{"a"}) {
-			t.Errorf("what one source says is not used at once: %v", got)
-		}
-		two.sets <- Set{Pool: "p", Source: "two", Specs: []backend.Spec{spec("b", "10.0.0.2:25")}}
-		<-m.First()
-		if got := names(r, "p"); !reflect.DeepEqual(got, []string{"a", "b"}) {
-			t.Errorf("members %v", got)
-		}
-		if err := stop(); err != nil {
-			t.Errorf("stopping: %v", err)
-		}
+		two.sets <- Set{Pool: "p", Specs: hosts("b")}
+		<-b.First()
+		b.members("p", "a", "b")
+		b.end()
 	})
 }
 
 func TestSourceThatFailsTakesNothingAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := backend.NewRegistry([]backend.PoolConfig{{Name: "p"}})
 		one, mute := newScript(), newScript()
-		failed := make(chan string, 2)
-		m := NewManager(r, []Feed{{"one", []string{"p"}, one}, {"mute", []string{"p"}, mute}}, func(feed string, _ error) {
-			failed <- feed
-		})
-		stop := start(t, m)
-		one.sets <- Set{Pool: "p", Source: "one", Specs: []backend.Spec{spec("a", "10.0.0.1:25")}}
+		b := begin(t, "", Feed{Name: "one", Pools: []string{"p"}, Source: one}, Feed{Name: "mute", Pools: []string{"p"}, Source: mute})
+		one.sets <- Set{Pool: "p", Specs: hosts("a")}
 		broken := errors.New("token refused")
+		b.heard()
 		mute.end <- broken
-		<-m.First() // one that ended is not waited for
+		<-b.First() // one that ended is not waited for, and who waits has been told why
+		b.mu.Lock()
+		if len(b.told) == 0 || b.told[0] != `mute failed: running source "mute": token refused` {
+			t.Errorf("told %q", b.told)
+		}
+		b.mu.Unlock()
 		one.end <- broken
-		synctest.Wait()
-		if a, b := <-failed, <-failed; a != "mute" || b != "one" {
-			t.Errorf("told of %s and %s, want mute and one", a, b)
-		}
-		if got := names(r, "p"); !reflect.DeepEqual(got, []string{"a"}) {
-			t.Errorf("members %v", got)
-		}
-		if err := stop(); !errors.Is(err, broken) {
+		b.members("p", "a")
+		b.status(0, Stale, "token refused")
+		if err := b.stop(); !errors.Is(err, broken) {
 			t.Errorf("stopping: %v", err)
 		}
 	})
@@ -182,25 +212,79 @@ func TestSourceThatFailsTakesNothingAway(t *testing.T) {
 
 func TestSameSetIsNotAppliedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := backend.NewRegistry([]backend.PoolConfig{{Name: "p"}})
 		s := newScript()
-		m := NewManager(r, []Feed{{"one", []string{"p"}, s}}, nil)
-		stop := start(t, m)
-		for range 3 {
-			s.sets <- Set{Pool: "p", Source: "one", Specs: []backend.Spec{spec("a", "10.0.0.1:25")}}
+		b := begin(t, "", Feed{Name: "one", Pools: []string{"p"}, Source: s})
+		for _, order := range []string{"ab", "ba", "ab"} {
+			s.sets <- Set{Pool: "p", Specs: hosts(order)}
 		}
 		synctest.Wait()
-		if v := r.Snapshot().Version; v != 1 {
+		if v := b.registry.Snapshot().Version; v != 1 {
 			t.Errorf("the registry is at version %d, want 1", v)
 		}
-		s.sets <- Set{Pool: "p", Source: "one"}
+		s.sets <- Set{Pool: "p"}
+		b.members("p") // no hold was asked for
+		b.end()
+	})
+}
+
+// A restless source is applied once a second, with its last word.
+func TestChangesAreCoalesced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript()
+		b := begin(t, "", Feed{Name: "one", Pools: []string{"p"}, Source: s})
+		s.sets <- Set{Pool: "p", Specs: hosts("a")}
+		time.Sleep(time.Minute)
+		s.sets <- Set{Pool: "p", Specs: hosts("ab")}
+		b.members("p", "a", "b") // the first change after a quiet time: at once
+		for range 50 {
+			s.sets <- Set{Pool: "p", Specs: hosts("abc")}
+			time.Sleep(time.Millisecond)
+			s.sets <- Set{Pool: "p", Specs: hosts("abcd")}
+			time.Sleep(99 * time.Millisecond)
+		}
+		if v := b.registry.Snapshot().Version; v > 8 {
+			t.Errorf("%d versions in five seconds", v)
+		}
+		time.Sleep(time.Second)
+		b.members("p", "a", "b", "c", "d")
+		b.end()
+	})
+}
+
+func TestWhoJoinsAndLeavesIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript()
+		b := begin(t, "", Feed{Name: "one", Pools: []string{"p"}, Source: s})
+		s.sets <- Set{Pool: "p", Specs: hosts("abd")}
+		time.Sleep(time.Minute)
+		moved := append(hosts("bc"), spec("d", "10.9.9.9:25"))
+		s.sets <- Set{Pool: "p", Specs: moved}
+		time.Sleep(time.Minute)
+		s.sets <- Set{Pool: "p", Specs: moved[:2], Doubt: "no leader"}
+		want := []string{"p +[a b d] -[]", "one/p fresh: ", "p +[c d] -[a d]", "p +[] -[d]", "one/p stale: no leader"}
+		if got := b.heard(); !slices.Equal(got, want) {
+			t.Errorf("told %q\nwant %q", got, want)
+		}
+		b.end()
+	})
+}
+
+// One that leaves with mail in flight is forgotten when that has ended.
+func TestGoneAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript()
+		b := begin(t, "", Feed{Name: "one", Pools: []string{"p"}, Source: s})
+		s.sets <- Set{Pool: "p", Specs: hosts("ab")}
 		synctest.Wait()
-		if got := names(r, "p"); got != nil {
-			t.Errorf("a full set without members left %v", got)
-		}
-		if err := stop(); err != nil {
-			t.Errorf("stopping: %v", err)
-		}
+		a := b.registry.Snapshot().Pool("p").Member("a").Backend
+		a.Acquire()
+		s.sets <- Set{Pool: "p", Specs: hosts("b")}
+		time.Sleep(time.Hour)
+		b.members("p", "a", "b")
+		a.Release()
+		time.Sleep(2 * time.Second)
+		b.members("p", "b")
+		b.end()
 	})
 }
 
@@ -209,6 +293,23 @@ func TestStaticGivesWayToTheEnd(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := (Static{Pool: "p"}).Run(ctx, make(chan Set)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An answer with a flaw is the truth all the same: it is applied, fresh, and the
+// flaw is told.
+func TestRemarkIsNoDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript()
+		b := begin(t, "", Feed{Name: "one", Pools: []string{"p"}, Source: s})
+		s.sets <- Set{Pool: "p", Specs: []backend.Spec{spec("a", "10.0.0.1:25")}, Remark: "b has no port"}
+		synctest.Wait()
+		if got := b.Status()[0]; got.State != Fresh || got.Why != "b has no port" || got.Connectors != 1 {
+			t.Errorf("%+v", got)
+		}
+		if err := b.stop(); err != nil {
 			t.Error(err)
 		}
 	})

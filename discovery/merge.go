@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,12 +19,13 @@ func Merge(pool string, sets []Set) []backend.Spec {
 	var merged []backend.Spec
 	at := map[string]int{} // by address
 	for _, set := range sets {
+		alone := []string{set.Source} // shared: nobody changes it, and join's append copies it
 		for _, spec := range set.Specs {
 			i, ok := at[spec.Address]
 			if !ok {
 				spec.Pool = pool
 				at[spec.Address] = len(merged)
-				spec.Sources = []string{set.Source}
+				spec.Sources = alone
 				merged = append(merged, spec)
 				continue
 			}
@@ -44,6 +46,19 @@ func join(m *backend.Spec, other backend.Spec, source string) {
 	if !m.Publish.IsValid() {
 		m.Publish = other.Publish
 	}
+	for key, value := range other.Meta {
+		if _, known := m.Meta[key]; !known {
+			m.Meta = with(m.Meta, key, value)
+		}
+	}
+}
+
+// with returns a map with one more key; the one given may be a source's own.
+func with(m map[string]string, key, value string) map[string]string {
+	next := make(map[string]string, len(m)+1)
+	maps.Copy(next, m)
+	next[key] = value
+	return next
 }
 
 // rename gives each connector a name of its own: the registry and the

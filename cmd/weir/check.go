@@ -12,9 +12,15 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say whether a config file is right, and everything that is wrong with it",
-		Args:  noArgs,
+		Long: `Say whether a config file is right, and everything that is wrong with it.
+
+--live asks the servers that a right file names, too, and prints a line for each:
+every connector under backends, as far as EHLO, and Consul. Run it where weir will
+run. It changes nothing and delivers nothing.`,
+		Args: noArgs,
 	}
 	path := configFlag(cmd)
+	live := cmd.Flags().Bool("live", false, "ask connectors and Consul too")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, warnings, err := load(*path, cmd.ErrOrStderr())
 		if err != nil {
@@ -24,7 +30,10 @@ func newCheck() *cobra.Command {
 			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok (%s)\n", *path, summary(cfg, len(warnings)))
-		return err
+		if err != nil || !*live {
+			return err
+		}
+		return checkLive(cmd.Context(), cfg, cmd.OutOrStdout())
 	}
 	return cmd
 }

@@ -2,14 +2,16 @@
 //
 // It owns the command line and the signals and nothing else: each subcommand is
 // a short file that turns flags into a call of a room below. Exit codes: 0 done,
-// 1 refused or failed, 2 used wrongly.
+// 1 refused or failed, 2 used wrongly; status --check has those of monitoring plugins.
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -20,17 +22,22 @@ const (
 	exitUsage  = 2
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run is main without the process: it returns the exit code.
-func run(args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
+	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
+	}
+	var coded codedError
+	if errors.As(err, &coded) {
+		return coded.code
 	}
 	var said saidError
 	if errors.As(err, &said) {
@@ -57,7 +64,10 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, hintOf(cmd)} })
-	root.AddCommand(newServe(), newCheck(), newDemo(), newProbe(), newVersion())
+	root.AddCommand(
+		newServe(), newCheck(), newDemo(), newStatus(), newDrain(), newUndrain(), newDisable(), newEnable(), newStandby(),
+		newProbe(), newEvents(), newRegister(), newDeregister(), newReload(), newConfig(), newImport(), newVersion(), newCompletion(),
+	)
 	return root
 }
 
@@ -82,6 +92,51 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return usageError{fmt.Errorf("%s takes no argument, and %q is one", cmd.CommandPath(), args[0]), hintOf(cmd)}
 }
 
+// atLeastOne is for commands that want something named.
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 && !slices.Contains(args, "") {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s takes at least one %s", cmd.CommandPath(), what), hintOf(cmd)}
+	}
+}
+
+// exactlyOne is for commands that are about one thing.
+func exactlyOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] != "" {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s takes one %s", cmd.CommandPath(), what), hintOf(cmd)}
+	}
+}
+
+// upToOne is for commands that can be about one thing.
+func upToOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < 2 {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s takes one %s at the most", cmd.CommandPath(), what), hintOf(cmd)}
+	}
+}
+
+// addOutput adds the choice between text for people and JSON for programs.
+func addOutput(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVarP(output, "output", "o", "text", "text or json")
+	// It fails for a flag that does not exist only.
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// badOutput says what is wrong with such a choice, if anything is.
+func badOutput(output string) string {
+	if output == "text" || output == "json" {
+		return ""
+	}
+	return fmt.Sprintf("there is no --output %q; use text or json", output)
+}
+
 // usageError is a command line that says nothing weir could do.
 type usageError struct {
 	error
@@ -94,3 +149,10 @@ func hintOf(cmd *cobra.Command) string {
 
 // saidError is a failure that has been told in full already.
 type saidError struct{ error }
+
+// codedError is a failure that has been told in full, with an exit code of its
+// own.
+type codedError struct {
+	error
+	code int
+}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,11 +19,15 @@ import (
 	"weir/internal/app"
 )
 
+// probeLongest is by when a pool's own probe has surely ended.
+const probeLongest = 10 * time.Minute
+
 // probeFlags is what a probe is asked for.
 type probeFlags struct {
-	depth, from, to, admin, output string
-	starttls                       bool
-	timeout                        time.Duration
+	admin                   adminFlags
+	depth, from, to, output string
+	starttls                bool
+	timeout                 time.Duration
 }
 
 func newProbe() *cobra.Command {
@@ -40,7 +43,8 @@ NAME that only one pool has. A connector that is called by its address is meant
 by POOL/HOST:PORT.
 
 Exit 0: it passed; 1: it failed; 2: the command line is wrong.`,
-		Args: oneTarget,
+		Args:              exactlyOne("BACKEND or HOST:PORT"),
+		ValidArgsFunction: completeNames(&flags.admin, false),
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.depth, "depth", "", "how far to go: "+strings.Join(health.DepthNames(), ", ")+" (default: the pool's, or envelope)")
@@ -48,8 +52,8 @@ Exit 0: it passed; 1: it failed; 2: the command line is wrong.`,
 	f.StringVar(&flags.from, "from", "", "the `sender` of envelope and message; only with HOST:PORT (default: the null sender)")
 	f.StringVar(&flags.to, "to", "", "their `recipient`; only with HOST:PORT (default \"postmaster\", but message needs one)")
 	f.DurationVar(&flags.timeout, "timeout", 0, "the longest that the probe may take (default: the pool's, or 15s)")
-	f.StringVar(&flags.admin, "admin", defaultAdmin(), "the running weir's admin `URL`; environment WEIR_ADMIN")
-	f.StringVarP(&flags.output, "output", "o", "text", "text or json")
+	flags.admin.add(cmd)
+	addOutput(cmd, &flags.output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		direct := isAddress(args[0])
 		if why := flags.check(cmd, direct); why != "" {
@@ -58,13 +62,6 @@ Exit 0: it passed; 1: it failed; 2: the command line is wrong.`,
 		return runProbe(cmd, args[0], direct, &flags)
 	}
 	return cmd
-}
-
-func oneTarget(cmd *cobra.Command, args []string) error {
-	if len(args) == 1 && args[0] != "" {
-		return nil
-	}
-	return usageError{fmt.Errorf("%s takes one BACKEND or HOST:PORT", cmd.CommandPath()), hintOf(cmd)}
 }
 
 // isAddress tells HOST:PORT from the name of a connector.
@@ -90,8 +87,8 @@ func (f *probeFlags) check(cmd *cobra.Command, direct bool) string {
 	}
 	given := cmd.Flags().Changed
 	switch {
-	case !slices.Contains([]string{"text", "json"}, f.output):
-		return fmt.Sprintf("there is no --output %q; use text or json", f.output)
+	case badOutput(f.output) != "":
+		return badOutput(f.output)
 	case given("timeout") && f.timeout <= 0:
 		return "--timeout wants a time above 0"
 	case !direct && (given("from") || given("to")):
@@ -100,8 +97,6 @@ func (f *probeFlags) check(cmd *cobra.Command, direct bool) string {
 		return "a probe \"message\" delivers a message: say --to whom"
 	case !mailbox(f.from), !mailbox(f.to):
 		return "--from and --to want a mail address without brackets"
-	case !direct && !adminURL(f.admin):
-		return fmt.Sprintf("%q is no URL of a running weir, such as http://127.0.0.1:8025 (--admin, WEIR_ADMIN)", f.admin)
 	default:
 		return ""
 	}
@@ -118,7 +113,7 @@ func runProbe(cmd *cobra.Command, target string, direct bool, f *probeFlags) err
 	if direct {
 		answer, err = probeHost(cmd.Context(), target, f)
 	} else {
-		answer, err = askForProbe(cmd.Context(), target, f)
+		answer, err = askForProbe(cmd, target, f)
 	}
 	if err != nil {
 		return err
@@ -135,6 +130,20 @@ func runProbe(cmd *cobra.Command, target string, direct bool, f *probeFlags) err
 		return saidError{errors.New(answer.Error)}
 	}
 	return err
+}
+
+// askForProbe has the running weir probe one of its connectors.
+func askForProbe(cmd *cobra.Command, target string, f *probeFlags) (answer dashboard.ProbeAnswer, err error) {
+	c, err := f.admin.client(cmd)
+	if err != nil {
+		return answer, err
+	}
+	request, longest := dashboard.ProbeRequest{Depth: f.depth}, probeLongest
+	if f.timeout > 0 {
+		request.Timeout, longest = f.timeout.String(), f.timeout+lookLongest
+	}
+	err = c.post(cmd.Context(), backendPath(target)+"/probe", request, &answer, longest)
+	return answer, err
 }
 
 // probeHost probes from this process, under this machine's name.

@@ -171,7 +171,7 @@ func TestProbeWithoutAnAnswer(t *testing.T) {
 	odd, _ := fakeAdmin(t, 502, "<html>")
 	broken, _ := fakeAdmin(t, 200, "<html>")
 	for admin, want := range map[string]string{
-		"http://" + ln.Addr().String(): "connection refused (is it running there?",
+		"http://" + ln.Addr().String(): "connection refused; is it running there? --admin or WEIR_ADMIN say where",
 		missing:                        `weir: no connector "mx-z"; there are internet/mx-a`,
 		odd:                            "answers 502 Bad Gateway",
 		broken:                         "reading the answer of " + broken,

@@ -20,7 +20,8 @@ func newServe() *cobra.Command {
 
 SIGTERM or SIGINT stops it politely: senders are told at their next transaction
 boundary, and messages that are under way end. A second one stops it at once.
-SIGHUP is ignored: a changed configuration needs a restart.`,
+SIGHUP reads the config file again: the whole of it comes into force, or nothing
+changes and the log says why. "weir reload" does the same and tells the result.`,
 		Args: noArgs,
 	}
 	path := configFlag(cmd)
@@ -45,7 +46,33 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	}
 	ctx, stop := untilSignal(ctx, a.Abort)
 	defer stop()
+	defer onHangup(func() { _, _ = a.Reload(false, "SIGHUP") })() // it logs what becomes of it
 	return a.Run(ctx)
+}
+
+// onHangup has SIGHUP do something, one after the other, until stop is called.
+func onHangup(do func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	stopped, done := make(chan struct{}), make(chan struct{})
+	go followHangups(signals, do, stopped, done)
+	return func() {
+		signal.Stop(signals)
+		close(stopped)
+		<-done
+	}
+}
+
+func followHangups(signals <-chan os.Signal, do func(), stopped <-chan struct{}, done chan<- struct{}) {
+	defer close(done)
+	for {
+		select {
+		case <-signals:
+			do()
+		case <-stopped:
+			return
+		}
+	}
 }
 
 // untilSignal returns a context that the first SIGTERM or SIGINT ends; each
@@ -54,8 +81,6 @@ func untilSignal(ctx context.Context, now func()) (_ context.Context, stop func(
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	// By habit SIGHUP asks a server to reload; it must not end this one.
-	signal.Ignore(syscall.SIGHUP)
 	stopped, done := make(chan struct{}), make(chan struct{})
 	go followSignals(signals, stopped, done, cancel, now)
 	return ctx, func() {

@@ -7,13 +7,18 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/consul/api"
 
 	"weir/balancer"
 	"weir/config"
 	"weir/dashboard"
+	"weir/dashboard/metrics"
 	"weir/discovery"
 	"weir/health"
 	"weir/internal/backend"
+	"weir/internal/cluster"
 	"weir/internal/events"
 )
 
@@ -30,17 +35,26 @@ type Options struct {
 
 // App is one weir, from its sockets to its log.
 type App struct {
-	cfg  *config.Config
-	opts Options
-	log  *logger
+	opts   Options
+	log    *logger
+	state  string      // the state directory; empty: nothing is kept
+	consul *api.Client // nil: there is none
 
 	registry  *backend.Registry
 	events    *events.Log
+	cluster   *cluster.Cluster
 	discovery *discovery.Manager
 	health    *health.Monitor
 	balancer  *balancer.Server
+	prober    *prober
 	dashboard *dashboard.Server
+	metrics   *metrics.Metrics
 	sockets   *sockets
+	running   services
+
+	current   atomic.Pointer[config.Config] // what is in force
+	reloading sync.Mutex                    // one reload at a time; guards source
+	source    []byte                        // the file that current was read from
 
 	ready  chan struct{} // closed when senders are served
 	failed chan error    // the first service that ended by itself
@@ -53,42 +67,51 @@ type App struct {
 // names every listener whose address cannot be had, with the remedy.
 func New(cfg *config.Config, opts Options) (*App, error) {
 	a := &App{
-		cfg: cfg, opts: opts, log: newLogger(cfg.Log, opts.Stderr),
+		opts: opts, log: newLogger(cfg.Log, opts.Stderr), source: cfg.Source,
 		events: events.NewLog(eventsKept),
 		ready:  make(chan struct{}), failed: make(chan error, 1), abort: make(chan struct{}),
 	}
-	if err := a.build(); err != nil {
+	a.current.Store(cfg)
+	var err error
+	// Sockets first: a second weir on this machine must not touch the state of the first.
+	a.sockets, err = bind(context.Background(), cfg.Balancer.Listeners, cfg.Admin)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	a.sockets, err = bind(context.Background(), cfg.Balancer.Listeners, cfg.Admin.Address)
-	if err != nil {
+	if err := a.build(cfg); err != nil {
+		a.sockets.close()
 		return nil, err
 	}
 	return a, nil
 }
 
+// config is what is in force now.
+func (a *App) config() *config.Config { return a.current.Load() }
+
 // build makes the rooms, from the spine upwards.
-func (a *App) build() error {
-	hostname, err := hostnameOf(a.cfg)
+func (a *App) build(cfg *config.Config) error {
+	hostname, err := hostnameOf(cfg)
 	if err != nil {
 		return err
 	}
-	pools := make([]backend.PoolConfig, len(a.cfg.Pools))
-	for i := range a.cfg.Pools {
-		pools[i] = a.cfg.Pools[i].PoolConfig
+	a.openState(cfg.StateDir)
+	a.registry = backend.NewRegistry(poolsOf(cfg.Pools, nil))
+	if cfg.Consul != nil {
+		if a.consul, err = ConsulClient(cfg.Consul); err != nil {
+			return err
+		}
 	}
-	a.registry = backend.NewRegistry(pools)
-	a.discovery = discovery.NewManager(a.registry, feeds(a.cfg.Pools), a.sourceFailed)
-	a.health = a.newMonitor(hostname)
-	a.balancer, err = a.newBalancer(hostname)
-	if err != nil {
+	if a.cluster, err = a.newCluster(cfg, hostname); err != nil {
+		return fmt.Errorf("joining the cluster: %w", err)
+	}
+	a.discovery = a.newDiscovery(cfg)
+	a.metrics = a.newMetrics()
+	a.health = health.New(a.registry, a.events, healthPools(cfg, hostname))
+	if a.balancer, err = a.newBalancer(cfg, hostname); err != nil {
 		return fmt.Errorf("making the balancer: %w", err)
 	}
-	a.dashboard = dashboard.New(dashboard.Deps{
-		Version: a.opts.Version, Registry: a.registry, Events: a.events, Listeners: listenerStatus{a},
-		Prober: newProber(a.cfg.Pools, a.dialers(hostname)), Operate: a.cfg.Admin.Anonymous == "operate",
-	})
+	a.prober = newProber(cfg.Pools, dialers(cfg, hostname))
+	a.dashboard = a.newDashboard(cfg)
 	return nil
 }
 
@@ -105,22 +128,6 @@ func hostnameOf(cfg *config.Config) (string, error) {
 	return name, nil
 }
 
-// feeds returns the sources of all pools.
-func feeds(pools []config.Pool) []discovery.Feed {
-	var list []discovery.Feed
-	for _, p := range pools {
-		list = append(list, discovery.Feed{
-			Name: discovery.StaticName, Pools: []string{p.Name},
-			Source: discovery.Static{Pool: p.Name, Specs: p.Static},
-		})
-	}
-	return list
-}
-
-func (a *App) sourceFailed(feed string, err error) {
-	a.log.error("discovery").Str("source", feed).Str("why", err.Error()).Send()
-}
-
 // Registry returns what is known of all connectors.
 func (a *App) Registry() *backend.Registry { return a.registry }
 
@@ -132,12 +139,7 @@ func (a *App) Ready() <-chan struct{} { return a.ready }
 
 // ListenerAddr returns where a listener listens, which tells the port when the
 // config left it to the system; nil when there is no such listener.
-func (a *App) ListenerAddr(name string) net.Addr {
-	if ln := a.sockets.smtp[name]; ln != nil {
-		return ln.Addr()
-	}
-	return nil
-}
+func (a *App) ListenerAddr(name string) net.Addr { return a.sockets.addr(name) }
 
 // AdminAddr returns where the admin server listens; nil when there is none.
 func (a *App) AdminAddr() net.Addr {

@@ -2,38 +2,69 @@ package app
 
 import (
 	"weir/balancer"
+	"weir/config"
+	"weir/dashboard"
+	"weir/dashboard/metrics"
 	"weir/health"
 	"weir/internal/connector"
 )
 
-// newMonitor makes the room that probes and judges.
-func (a *App) newMonitor(hostname string) *health.Monitor {
-	dialers := a.dialers(hostname)
-	pools := make([]health.Pool, len(a.cfg.Pools))
-	for i := range a.cfg.Pools {
-		cfg := a.cfg.Pools[i].Health
-		pools[i] = health.Pool{Config: cfg, Prober: health.NewProber(cfg, dialers[cfg.Pool])}
+// healthPools is how the connectors of each pool are probed and judged.
+func healthPools(cfg *config.Config, hostname string) []health.Pool {
+	dial := dialers(cfg, hostname)
+	pools := make([]health.Pool, len(cfg.Pools))
+	for i := range cfg.Pools {
+		h := cfg.Pools[i].Health
+		pools[i] = health.Pool{Config: h, Prober: health.NewProber(h, dial[h.Pool])}
 	}
-	return health.New(a.registry, a.events, pools)
+	return pools
 }
 
 // newBalancer makes the data path.
-func (a *App) newBalancer(hostname string) (*balancer.Server, error) {
-	cfg := a.cfg.Balancer
-	cfg.Hostname = hostname
-	return balancer.New(cfg, balancer.Deps{
+func (a *App) newBalancer(cfg *config.Config, hostname string) (*balancer.Server, error) {
+	relay := cfg.Balancer
+	relay.Hostname = hostname
+	return balancer.New(relay, balancer.Deps{
 		Registry: a.registry,
 		Observer: a.health,
-		Recorder: recorder{a.log},
-		Dialers:  a.dialers(hostname),
+		Recorder: recorder{a.log, a.metrics.Meter()},
+		Dialers:  dialers(cfg, hostname),
 	})
 }
 
 // dialers returns one dialer for each pool, by its name.
-func (a *App) dialers(hostname string) map[string]connector.Dialer {
+func dialers(cfg *config.Config, hostname string) map[string]connector.Dialer {
 	dialers := map[string]connector.Dialer{}
-	for _, p := range a.cfg.Balancer.Pools {
+	for _, p := range cfg.Balancer.Pools {
 		dialers[p.Name] = connector.Dialer{Hostname: hostname, Timeouts: connector.Timeouts(p.Timeouts)}
 	}
 	return dialers
+}
+
+// newMetrics makes what is read at /metrics.
+func (a *App) newMetrics() *metrics.Metrics {
+	return metrics.New(metrics.Deps{
+		Version: a.opts.Version, Registry: a.registry, Events: a.events,
+		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a},
+	})
+}
+
+// newDashboard makes the admin interface.
+func (a *App) newDashboard(cfg *config.Config) *dashboard.Server {
+	d := dashboard.New(dashboard.Deps{
+		Version: a.opts.Version, Registry: a.registry, Events: a.events,
+		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a},
+		Prober: a.prober, Controller: controller{a}, Reloader: reloader{a}, Metrics: a.metrics,
+	})
+	d.SetAccess(accessOf(cfg))
+	return d
+}
+
+// accessOf is who may do what.
+func accessOf(cfg *config.Config) dashboard.Access {
+	access := dashboard.Access{Anonymous: dashboard.Role(cfg.Admin.Anonymous), Hosts: cfg.Admin.Hosts}
+	for _, t := range cfg.Admin.Tokens {
+		access.Tokens = append(access.Tokens, dashboard.Token{Name: t.Name, Role: dashboard.Role(t.Role), Secret: t.Secret})
+	}
+	return access
 }

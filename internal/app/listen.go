@@ -4,62 +4,179 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 
 	"weir/balancer"
+	"weir/config"
 )
 
 // sockets are the listening sockets of the process.
 type sockets struct {
-	smtp  map[string]net.Listener // by the listener's name
-	admin net.Listener            // nil: none
+	mu    sync.Mutex
+	smtp  map[string]socket // by the listener's name
+	admin net.Listener      // nil: none
+	local net.Listener      // of the admin server too, in the file system; nil: none
+}
+
+// socket is an SMTP listener's, with the address that the config asks for.
+type socket struct {
+	net.Listener
+	wanted string
 }
 
 // bind opens all sockets or none. The error names every one that could not be
 // opened, with the remedy. SO_REUSEPORT is never set: two processes would share
 // a port without either noticing.
-func bind(ctx context.Context, listeners []balancer.ListenerConfig, admin string) (*sockets, error) {
-	s := &sockets{smtp: map[string]net.Listener{}}
+func bind(ctx context.Context, listeners []balancer.ListenerConfig, admin config.Admin) (*sockets, error) {
+	s := &sockets{smtp: map[string]socket{}}
 	var lc net.ListenConfig
+	fresh, err := s.open(ctx, listeners)
+	errs := []error{err}
+	s.smtp = fresh
+	if admin.Address != "" {
+		if s.admin, err = lc.Listen(ctx, "tcp", admin.Address); err != nil {
+			errs = append(errs, fmt.Errorf("admin: %w", explainBind(admin.Address, err)))
+			s.admin = nil
+		}
+	}
+	if admin.Socket != "" {
+		if s.local, err = listenLocal(ctx, admin.Socket); err != nil {
+			errs = append(errs, fmt.Errorf("admin: %w", err))
+			s.local = nil
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open opens the sockets of those listeners that have none yet at their address,
+// all or none. A socket that is open already under another name is shared until
+// the old one is closed, so that no sender is refused in between.
+func (s *sockets) open(ctx context.Context, listeners []balancer.ListenerConfig) (map[string]socket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := map[string]socket{}
 	var errs []error
 	for _, l := range listeners {
-		ln, err := lc.Listen(ctx, "tcp", l.Address)
+		if have, ok := s.smtp[l.Name]; ok && have.wanted == l.Address {
+			continue
+		}
+		ln, err := s.openOne(ctx, l.Address)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("listener %q: %w", l.Name, explainBind(l.Address, err)))
 			continue
 		}
-		s.smtp[l.Name] = ln
-	}
-	if admin != "" {
-		ln, err := lc.Listen(ctx, "tcp", admin)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("admin: %w", explainBind(admin, err)))
-		} else {
-			s.admin = ln
-		}
+		fresh[l.Name] = socket{ln, l.Address}
 	}
 	if len(errs) > 0 {
-		s.close()
+		closeAll(fresh)
 		return nil, errors.Join(errs...)
 	}
-	return s, nil
+	return fresh, nil
+}
+
+func (s *sockets) openOne(ctx context.Context, address string) (net.Listener, error) {
+	for _, have := range s.smtp {
+		if tcp, ok := have.Listener.(*net.TCPListener); ok && have.wanted == address {
+			return share(tcp)
+		}
+	}
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", address)
+}
+
+// share returns a second handle of a listening socket.
+func share(ln *net.TCPListener) (net.Listener, error) {
+	f, err := ln.File()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return net.FileListener(f)
+}
+
+// replace puts fresh sockets in the place of the old ones, and closes those and
+// the ones of listeners that are not among names any more.
+func (s *sockets) replace(fresh map[string]socket, names map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, old := range s.smtp {
+		if _, replaced := fresh[name]; replaced || !names[name] {
+			_ = old.Close()
+			delete(s.smtp, name)
+		}
+	}
+	maps.Copy(s.smtp, fresh)
+}
+
+// addr returns where a listener listens; nil when there is no such listener.
+func (s *sockets) addr(name string) net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have, ok := s.smtp[name]; ok {
+		return have.Addr()
+	}
+	return nil
+}
+
+// listener returns the socket of that name.
+func (s *sockets) listener(name string) net.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.smtp[name].Listener
 }
 
 // closeSMTP closes the listeners' sockets; what was accepted stays. They may be
 // closed already.
 func (s *sockets) closeSMTP() {
-	for _, ln := range s.smtp {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	closeAll(s.smtp)
+}
+
+func closeAll(list map[string]socket) {
+	for _, ln := range list {
 		_ = ln.Close()
 	}
 }
 
 func (s *sockets) close() {
 	s.closeSMTP()
-	if s.admin != nil {
-		_ = s.admin.Close()
+	for _, ln := range []net.Listener{s.admin, s.local} {
+		if ln != nil {
+			_ = ln.Close()
+		}
 	}
+}
+
+// listenLocal opens the admin socket in the file system, for its owner and group.
+// What a weir that was killed has left there is removed; one that answers is not.
+func listenLocal(ctx context.Context, path string) (net.Listener, error) {
+	var dialer net.Dialer
+	if conn, err := dialer.DialContext(ctx, "unix", path); err == nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("listening on %s: another process answers there: stop it, or choose another admin.socket", path)
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		_ = os.Remove(path)
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w (does its folder exist, and may weir write there?)", path, errnoOf(err))
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		_ = ln.Close()
+		return nil, fmt.Errorf("listening on %s: %w", path, err)
+	}
+	return ln, nil
 }
 
 // explainBind says in plain words why an address cannot be listened on, and

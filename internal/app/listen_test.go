@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weir/balancer"
+	"weir/config"
 )
 
 // occupied returns an address that somebody listens on.
@@ -26,7 +27,7 @@ func TestBindNamesEveryAddressThatIsTaken(t *testing.T) {
 	free := "127.0.0.1:0"
 	_, err := bind(t.Context(), []balancer.ListenerConfig{
 		{Name: "inbound", Address: one}, {Name: "fine", Address: free},
-	}, two)
+	}, config.Admin{Address: two})
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("got %v", err)
 	}
@@ -46,13 +47,13 @@ func TestBindNamesEveryAddressThatIsTaken(t *testing.T) {
 }
 
 func TestBindOpensAllOrNone(t *testing.T) {
-	s, err := bind(t.Context(), []balancer.ListenerConfig{{Name: "inbound", Address: "127.0.0.1:0"}}, "")
+	s, err := bind(t.Context(), []balancer.ListenerConfig{{Name: "inbound", Address: "127.0.0.1:0"}}, config.Admin{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := s.smtp["inbound"].Addr().String()
 	s.close()
-	_, err = bind(t.Context(), []balancer.ListenerConfig{{Name: "inbound", Address: addr}}, occupied(t))
+	_, err = bind(t.Context(), []balancer.ListenerConfig{{Name: "inbound", Address: addr}}, config.Admin{Address: occupied(t)})
 	if err == nil {
 		t.Fatal("an address that is taken was opened")
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,9 +22,15 @@ const (
 
 // logger writes the log's lines. It is safe for use from many goroutines.
 type logger struct {
+	w     io.Writer
+	style atomic.Pointer[logStyle]
+	now   func() time.Time
+}
+
+// logStyle is what a reload may change.
+type logStyle struct {
 	out  zerolog.Logger
 	mask bool
-	now  func() time.Time
 }
 
 // newLogger returns a logger to w; a nil w discards.
@@ -31,6 +38,14 @@ func newLogger(cfg config.Log, w io.Writer) *logger {
 	if w == nil {
 		w = io.Discard
 	}
+	l := &logger{w: w, now: time.Now}
+	l.set(cfg)
+	return l
+}
+
+// set changes how lines are written from now on.
+func (l *logger) set(cfg config.Log) {
+	w := l.w
 	if cfg.Format == "console" {
 		w = console(w)
 	}
@@ -38,8 +53,11 @@ func newLogger(cfg config.Log, w io.Writer) *logger {
 	if err != nil || cfg.Level == "" {
 		level = zerolog.InfoLevel // config checks the level; a hand-made Config may have none
 	}
-	return &logger{out: zerolog.New(zerolog.SyncWriter(w)).Level(level), mask: cfg.MaskAddresses, now: time.Now}
+	l.style.Store(&logStyle{out: zerolog.New(zerolog.SyncWriter(w)).Level(level), mask: cfg.MaskAddresses})
 }
+
+// masks reports whether addresses are hidden.
+func (l *logger) masks() bool { return l.style.Load().mask }
 
 func console(w io.Writer) io.Writer {
 	return zerolog.ConsoleWriter{
@@ -62,7 +80,8 @@ func isTerminal(w io.Writer) bool {
 
 // line begins a line; nil, which zerolog's methods take, when the level is off.
 func (l *logger) line(level zerolog.Level, msg string) *zerolog.Event {
-	e := l.out.WithLevel(level)
+	style := l.style.Load()
+	e := style.out.WithLevel(level)
 	if e == nil {
 		return nil
 	}

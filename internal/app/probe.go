@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"weir/config"
@@ -17,22 +18,39 @@ const probesAtOnce = 4
 
 // prober probes connectors on request, as their pools' own probes do.
 type prober struct {
+	slots chan struct{}
+
+	mu      sync.Mutex
 	pools   map[string]health.Config
 	dialers map[string]connector.Dialer
-	slots   chan struct{}
 }
 
 func newProber(pools []config.Pool, dialers map[string]connector.Dialer) *prober {
-	p := &prober{pools: map[string]health.Config{}, dialers: dialers, slots: make(chan struct{}, probesAtOnce)}
+	p := &prober{slots: make(chan struct{}, probesAtOnce)}
+	p.set(pools, dialers)
+	return p
+}
+
+// set changes how connectors are probed from now on.
+func (p *prober) set(pools []config.Pool, dialers map[string]connector.Dialer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pools, p.dialers = map[string]health.Config{}, dialers
 	for i := range pools {
 		p.pools[pools[i].Name] = pools[i].Health
 	}
-	return p
+}
+
+func (p *prober) of(pool string) (health.Config, connector.Dialer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pools[pool], p.dialers[pool]
 }
 
 // Probe implements [dashboard.Prober].
 func (p *prober) Probe(ctx context.Context, spec backend.Spec, request dashboard.ProbeRequest) (dashboard.ProbeAnswer, error) {
-	cfg, err := asked(p.pools[spec.Pool], request)
+	pool, dialer := p.of(spec.Pool)
+	cfg, err := asked(pool, request)
 	if err != nil {
 		return dashboard.ProbeAnswer{}, err
 	}
@@ -42,7 +60,7 @@ func (p *prober) Probe(ctx context.Context, spec backend.Spec, request dashboard
 		return dashboard.ProbeAnswer{}, fmt.Errorf("waiting for other probes: %w", ctx.Err())
 	}
 	defer func() { <-p.slots }()
-	answer := probe(ctx, cfg, p.dialers[spec.Pool], spec)
+	answer := probe(ctx, cfg, dialer, spec)
 	answer.Backend = spec.ID().String()
 	return answer, nil
 }

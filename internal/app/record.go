@@ -4,12 +4,16 @@ import (
 	"github.com/rs/zerolog"
 
 	"weir/balancer"
+	"weir/dashboard/metrics"
 	"weir/internal/backend"
 )
 
 // recorder writes what the balancer tells into the log. It keeps nothing of a
 // record beyond the call.
-type recorder struct{ log *logger }
+type recorder struct {
+	log   *logger
+	meter *metrics.Meter // nil: nothing is counted
+}
 
 // Transaction writes the line of a transaction that has ended, and one more
 // when nobody knows whether the connector took the message (P9).
@@ -24,12 +28,27 @@ func (r recorder) Transaction(rec *balancer.Record) {
 	if rec.Outcome == balancer.Ambiguous {
 		r.ambiguous(rec)
 	}
+	if r.meter != nil {
+		r.meter.Transaction(rec.Listener, rec.Pool, rec.Backend, string(rec.Outcome), byWhom(rec), rec.Reply.Code/100, &rec.Stages, rec.Replays)
+	}
+}
+
+// byWhom says whose reply ended the transaction; empty: there was none.
+func byWhom(rec *balancer.Record) string {
+	switch {
+	case rec.Reply.Code == 0:
+		return ""
+	case rec.ByConnector:
+		return "connector"
+	default:
+		return "weir"
+	}
 }
 
 // who adds the sender's side of the transaction.
 func (r recorder) who(e *zerolog.Event, rec *balancer.Record) {
 	from, rcpts := rec.From, rec.Rcpts
-	if r.log.mask {
+	if r.log.masks() {
 		from, rcpts = maskAddress(from), maskAddresses(rcpts)
 	}
 	if rcpts == nil {
@@ -56,14 +75,7 @@ func (r recorder) where(e *zerolog.Event, rec *balancer.Record) {
 
 // how adds the result.
 func (r recorder) how(e *zerolog.Event, rec *balancer.Record) {
-	by := "weir"
-	switch {
-	case rec.Reply.Code == 0:
-		by = ""
-	case rec.ByConnector:
-		by = "connector"
-	}
-	e.Int("code", rec.Reply.Code).Str("reply", r.text(rec.Reply.String())).Str("by", by).
+	e.Int("code", rec.Reply.Code).Str("reply", r.text(rec.Reply.String())).Str("by", byWhom(rec)).
 		Str("message_id", rec.MessageID).Int64("bytes", rec.Bytes).
 		Float64("duration_ms", milliseconds(rec.Duration)).
 		Object("stages_ms", (*stages)(rec)).Str("outcome", string(rec.Outcome))
@@ -88,7 +100,7 @@ func (r recorder) Session(rec *balancer.SessionRecord) {
 }
 
 func (r recorder) text(s string) string {
-	if r.log.mask {
+	if r.log.masks() {
 		return maskText(s)
 	}
 	return s

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,21 +16,21 @@ import (
 func (a *App) Run(ctx context.Context) error {
 	defer a.sockets.close()
 	a.logStart()
-	var running services
-	cause := a.start(ctx, &running)
+	cause := a.start(ctx)
 	if cause == nil {
-		cause = a.serve(ctx, &running)
+		cause = a.serve(ctx)
 	}
 	began := time.Now()
 	a.drain(cause)
-	err := running.stop() // which holds the cause, too
+	err := a.running.stop() // which holds the cause, too
 	a.log.info("stopped").Float64("took_ms", milliseconds(time.Since(began))).Send()
 	return err
 }
 
 func (a *App) logStart() {
 	a.log.info("starting").Str("version", a.opts.Version).
-		Int("listeners", len(a.cfg.Balancer.Listeners)).Int("pools", len(a.cfg.Pools)).Send()
+		Int("listeners", len(a.config().Balancer.Listeners)).Int("pools", len(a.config().Pools)).
+		Str("replica", a.cluster.Name()).Send()
 	for _, w := range a.opts.Warnings {
 		a.log.warn("config").Str("why", w).Send()
 	}
@@ -37,18 +38,22 @@ func (a *App) logStart() {
 
 // start brings up everything that senders do not see, and waits until there is
 // a verdict on each connector, but no longer than startup_wait.
-func (a *App) start(ctx context.Context, running *services) error {
-	running.add(a.spawn(ctx, "log", a.logEvents))
-	if ln := a.sockets.admin; ln != nil {
-		running.add(a.spawn(ctx, "admin", func(ctx context.Context) error { return a.dashboard.Run(ctx, ln) }))
+func (a *App) start(ctx context.Context) error {
+	a.running.add(a.spawn(ctx, "log", a.logEvents))
+	a.running.add(a.spawn(ctx, "metrics", a.metrics.Run))
+	for _, ln := range []net.Listener{a.sockets.admin, a.sockets.local} {
+		if ln != nil {
+			a.running.add(a.spawn(ctx, "admin", func(ctx context.Context) error { return a.dashboard.Run(ctx, ln) }))
+		}
 	}
-	patience, cancel := context.WithTimeout(ctx, a.cfg.StartupWait)
+	patience, cancel := context.WithTimeout(ctx, a.config().StartupWait)
 	defer cancel()
-	running.add(a.spawn(ctx, "discovery", a.discovery.Run))
+	a.running.add(a.spawn(ctx, "cluster", a.cluster.Run))
+	a.running.add(a.spawn(ctx, "discovery", a.discovery.Run))
 	if err := a.await(patience, a.discovery.First()); err != nil {
 		return err
 	}
-	running.add(a.spawn(ctx, "health", a.health.Run))
+	a.running.add(a.spawn(ctx, "health", a.health.Run))
 	judged := make(chan struct{})
 	go a.awaitVerdicts(patience, judged)
 	return a.await(patience, judged)
@@ -77,19 +82,19 @@ func (a *App) await(patience context.Context, step <-chan struct{}) error {
 }
 
 // serve lets senders in until it is time to stop.
-func (a *App) serve(ctx context.Context, running *services) error {
+func (a *App) serve(ctx context.Context) error {
 	if ctx.Err() != nil || a.aborted() {
 		return nil // stopped before the start was over
 	}
 	a.registry.SetStarted()
-	running.add(a.spawn(ctx, "pools", a.watchPools))
-	running.add(a.spawn(ctx, "balancer", a.balancer.Run))
-	for _, l := range a.cfg.Balancer.Listeners {
-		name, ln := l.Name, a.sockets.smtp[l.Name]
-		running.add(a.spawn(ctx, "listener "+name, func(ctx context.Context) error {
-			return a.balancer.Serve(ctx, name, ln)
-		}))
+	a.running.add(a.spawn(ctx, "pools", a.watchPools))
+	a.running.add(a.spawn(ctx, "balancer", a.balancer.Run))
+	for _, l := range a.config().Balancer.Listeners {
+		a.serveListener(l.Name, a.sockets.listener(l.Name))
 	}
+	a.reloading.Lock()
+	a.keepConfig()
+	a.reloading.Unlock()
 	a.dashboard.SetReady(true)
 	close(a.ready)
 	a.logReady()
@@ -103,6 +108,13 @@ func (a *App) serve(ctx context.Context, running *services) error {
 	}
 }
 
+// serveListener lets senders in at one socket, until that is closed.
+func (a *App) serveListener(name string, ln net.Listener) {
+	a.running.add(a.spawn(context.Background(), "listener "+name, func(ctx context.Context) error {
+		return a.balancer.Serve(ctx, name, ln)
+	}))
+}
+
 func (a *App) aborted() bool {
 	select {
 	case <-a.abort:
@@ -114,7 +126,7 @@ func (a *App) aborted() bool {
 
 func (a *App) logReady() {
 	listeners, pools := zerolog.Dict(), zerolog.Dict()
-	for _, l := range a.cfg.Balancer.Listeners {
+	for _, l := range a.config().Balancer.Listeners {
 		listeners.Str(l.Name, a.ListenerAddr(l.Name).String())
 	}
 	for _, p := range a.registry.Snapshot().Pools {
@@ -130,7 +142,8 @@ func (a *App) logReady() {
 // drain lets what runs come to its end, as far as it may take.
 func (a *App) drain(cause error) {
 	a.dashboard.SetReady(false)
-	why, grace := "asked to", a.cfg.ShutdownGrace
+	a.cluster.Standby(true)
+	why, grace := "asked to", a.config().ShutdownGrace
 	select {
 	case <-a.ready:
 	default:
@@ -149,7 +162,7 @@ func (a *App) drain(cause error) {
 		}
 	}
 	a.sockets.closeSMTP()
-	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), a.config().ShutdownTimeout)
 	defer cancel()
 	go a.cancelOnAbort(ctx, cancel)
 	if err := a.balancer.Shutdown(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // service is a room's Run in a goroutine of its own.
@@ -41,16 +42,25 @@ func (a *App) runService(ctx context.Context, s *service, run func(context.Conte
 }
 
 // services are what has been started, in that order.
-type services []*service
+type services struct {
+	mu   sync.Mutex
+	list []*service
+}
 
-func (list *services) add(s *service) { *list = append(*list, s) }
+func (r *services) add(s *service) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, s)
+}
 
 // stop ends the services in the opposite order of their start, each before the
 // next is told, so that none misses what it depends on. It returns what went
 // wrong in any of them, now or before.
-func (list *services) stop() error {
+func (r *services) stop() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var errs []error
-	for _, s := range slices.Backward(*list) {
+	for _, s := range slices.Backward(r.list) {
 		s.cancel()
 		<-s.done
 		if s.err != nil && !errors.Is(s.err, context.Canceled) {

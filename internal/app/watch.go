@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"weir/discovery"
 	"weir/internal/backend"
 	"weir/internal/events"
 )
@@ -31,10 +32,11 @@ func (a *App) logEvents(ctx context.Context) error {
 }
 
 func (a *App) logEvent(ev *events.Event) {
+	if ev.Kind == "config" {
+		return // a reload writes a line of its own, with all that has changed
+	}
 	line := a.log.info
-	switch ev.To {
-	case backend.StateDown.String(), backend.StateEjected.String(), poolEmpty, poolThin, poolPanic,
-		"suspect", "lost", "expiring": // health's words for a probe, for capabilities and for a certificate
+	if worrying(ev.To) {
 		line = a.log.warn
 	}
 	e := line(ev.Kind).Uint64("event", ev.ID).Str("pool", ev.Pool)
@@ -42,6 +44,18 @@ func (a *App) logEvent(ev *events.Event) {
 		e.Str("backend", ev.Backend)
 	}
 	e.Str("from", ev.From).Str("to", ev.To).Str("why", ev.Why).Str("by", ev.By).Send()
+}
+
+// worrying reports whether somebody should look at what has become of a thing.
+func worrying(to string) bool {
+	switch to {
+	case backend.StateDown.String(), backend.StateEjected.String(), poolEmpty, poolThin, poolPanic,
+		"suspect", "lost", "expiring", // health's words for a probe, for capabilities and for a certificate
+		string(discovery.Stale), string(discovery.Holding),
+		"away", "silent", "trouble", "refused": // of Consul, a replica, the state file and a reload
+		return true
+	}
+	return false
 }
 
 // The words for how many of a pool's connectors are eligible.

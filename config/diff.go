@@ -1,0 +1,99 @@
+package config
+
+import "strings"
+
+// change is one key of which two configs differ.
+type change struct{ path, text string }
+
+// Diff says in what two configs differ, one line a key, for the log:
+//
+//	pools.internet.max_connections: 0 → 20
+//	pools.fax: new
+func Diff(before, after *Config) []string {
+	var lines []string
+	for _, c := range changes(before, after) {
+		lines = append(lines, c.path+": "+c.text)
+	}
+	return lines
+}
+
+// NeedsRestart lists the keys in which two configs differ and which a process
+// that runs cannot change: who it is, where its state and its Consul are, and
+// where it is asked.
+func NeedsRestart(before, after *Config) []string {
+	var paths []string
+	for _, c := range changes(before, after) {
+		for _, fixed := range []string{"hostname", "cluster", "state_dir", "consul", "admin.address", "admin.socket"} {
+			if c.path == fixed || strings.HasPrefix(c.path, fixed+".") {
+				paths = append(paths, c.path)
+			}
+		}
+	}
+	return paths
+}
+
+func changes(before, after *Config) []change {
+	a, b := showKeys(draftOf(before).fields(), true), showKeys(draftOf(after).fields(), true)
+	all := compare("", a, b)
+	for _, now := range after.Admin.Tokens {
+		for _, then := range before.Admin.Tokens {
+			if then.Name == now.Name && then.Secret != now.Secret {
+				all = append(all, change{join("admin.tokens", now.Name), "another secret"})
+			}
+		}
+	}
+	return all
+}
+
+// compare lists what is new, gone or otherwise in b.
+func compare(path string, a, b *node) []change {
+	switch {
+	case a == nil && b.mapping:
+		return []change{{path, "new"}}
+	case a == nil:
+		return []change{{path, "not set → " + b.text}}
+	case b == nil && a.mapping:
+		return []change{{path, "removed"}}
+	case b == nil:
+		return []change{{path, a.text + " → not set"}}
+	case !a.mapping && !a.list:
+		if a.text != b.text {
+			return []change{{path, a.text + " → " + b.text}}
+		}
+		return nil
+	}
+	a, b = a.named(), b.named()
+	then, now := a.byKey(), b.byKey()
+	var all []change
+	for _, k := range a.keys {
+		all = append(all, compare(join(path, k.key), k.node, now[k.key])...)
+	}
+	for _, k := range b.keys {
+		if then[k.key] == nil {
+			all = append(all, compare(join(path, k.key), nil, k.node)...)
+		}
+	}
+	return all
+}
+
+// byKey is a mapping's values: a pool may have very many backends.
+func (n *node) byKey() map[string]*node {
+	all := make(map[string]*node, len(n.keys))
+	for _, k := range n.keys {
+		all[k.key] = k.node
+	}
+	return all
+}
+
+// named is a list of mappings as a mapping of their names: what people call
+// them, not where they stand, makes two of them the same.
+func (n *node) named() *node {
+	if !n.list {
+		return n
+	}
+	all := &node{mapping: true}
+	for _, item := range n.items {
+		all.keys = append(all.keys, shownKey{item.name, item})
+	}
+	return all
+}

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"weir/config"
+	"weir/dashboard"
+	"weir/internal/backend"
+	"weir/internal/events"
+)
+
+// Reload reads the config file again and brings it into force, wholly or not at
+// all. With previous it takes the config that was in force before the present
+// one; the file stays as it is. It returns what has changed, a line each; the
+// error holds every mistake. Reloads come one after the other.
+func (a *App) Reload(previous bool, by string) (changes []string, err error) {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	changes, err = a.reload(previous)
+	a.metrics.Reloaded(err == nil)
+	if err != nil {
+		a.log.error("reload").Str("by", by).Strs("why", strings.Split(err.Error(), "\n")).Send()
+		a.events.Append(events.Event{Kind: "config", To: "refused", Why: firstLine(err.Error()), By: by})
+		return nil, err
+	}
+	a.log.info("reload").Str("by", by).Strs("changes", changes).Send()
+	a.events.Append(events.Event{Kind: "config", To: "reloaded", Why: summaryOf(changes), By: by})
+	return changes, nil
+}
+
+func (a *App) reload(previous bool) ([]string, error) {
+	data, err := a.nextConfig(previous)
+	if err != nil {
+		return nil, err
+	}
+	next, warnings, err := config.Parse(a.config().Path, data)
+	if err != nil {
+		return nil, err
+	}
+	if keys := config.NeedsRestart(a.config(), next); len(keys) > 0 {
+		return nil, fmt.Errorf("nothing was changed, because these need a restart: %s", strings.Join(keys, ", "))
+	}
+	changes := config.Diff(a.config(), next)
+	if len(changes) > 0 {
+		if err := a.adopt(next); err != nil {
+			return nil, err
+		}
+	}
+	a.source = data
+	a.keepConfig()
+	for _, w := range warnings {
+		a.log.warn("config").Str("why", w.String()).Send()
+	}
+	return changes, nil
+}
+
+func (a *App) nextConfig(previous bool) ([]byte, error) {
+	if a.config().Path == "" {
+		return nil, errors.New("this weir was started without a config file: there is nothing to read again")
+	}
+	if !previous {
+		return config.ReadFile(a.config().Path)
+	}
+	if a.state == "" {
+		return nil, errors.New("earlier configs are not kept, because there is no state_dir that can be written")
+	}
+	_, data, err := a.history().before(a.source)
+	return data, err
+}
+
+// keepConfig remembers what is in force, for a later --previous.
+func (a *App) keepConfig() {
+	if a.state == "" || a.source == nil {
+		return
+	}
+	if err := a.history().keep(a.source); err != nil {
+		a.log.warn("config").Str("why", err.Error()).Send()
+	}
+}
+
+// adopt brings a checked config into force. What can fail comes first: sockets,
+// then names; after that every room takes its part.
+func (a *App) adopt(next *config.Config) error {
+	hostname, err := hostnameOf(next)
+	if err != nil {
+		return err
+	}
+	fresh, err := a.sockets.open(context.Background(), next.Balancer.Listeners)
+	if err != nil {
+		return err
+	}
+	old := a.config()
+	// Until all rooms have followed, the pools of both configs are there.
+	a.registry.SetPools(poolsOf(next.Pools, old.Pools))
+	relay := next.Balancer
+	relay.Hostname = hostname
+	if err := a.balancer.Reload(relay, dialers(next, hostname)); err != nil {
+		closeAll(fresh)
+		a.registry.SetPools(poolsOf(old.Pools, nil))
+		return fmt.Errorf("changing the data path: %w", err)
+	}
+	a.current.Store(next)
+	a.health.Reload(healthPools(next, hostname))
+	a.discovery.Reload(feeds(next, a.consul))
+	a.prober.set(next.Pools, dialers(next, hostname))
+	a.dashboard.SetAccess(accessOf(next))
+	a.log.set(next.Log)
+	a.registry.SetPools(poolsOf(next.Pools, nil))
+	a.moveSockets(fresh, next)
+	return nil
+}
+
+// moveSockets serves the new sockets and closes those that no listener has any
+// more. Sessions stay with the balancer, which knows what becomes of them.
+func (a *App) moveSockets(fresh map[string]socket, next *config.Config) {
+	names := map[string]bool{}
+	for _, l := range next.Balancer.Listeners {
+		names[l.Name] = true
+	}
+	for name, ln := range fresh {
+		a.serveListener(name, ln.Listener)
+	}
+	a.sockets.replace(fresh, names)
+}
+
+// poolsOf is what the registry must know of these pools, and of those of others
+// that are not among them.
+func poolsOf(pools, others []config.Pool) []backend.PoolConfig {
+	var list []backend.PoolConfig
+	known := map[string]bool{}
+	for i := range pools {
+		list = append(list, pools[i].PoolConfig)
+		known[pools[i].Name] = true
+	}
+	for i := range others {
+		if !known[others[i].Name] {
+			list = append(list, others[i].PoolConfig)
+		}
+	}
+	return list
+}
+
+// firstLine is the first of many mistakes, for an event.
+func firstLine(text string) string {
+	first, rest, more := strings.Cut(text, "\n")
+	if !more {
+		return first
+	}
+	return fmt.Sprintf("%s (and %d more)", first, 1+strings.Count(rest, "\n"))
+}
+
+func summaryOf(changes []string) string {
+	const shown = 3
+	switch n := len(changes); {
+	case n == 0:
+		return "nothing has changed"
+	case n > shown:
+		return fmt.Sprintf("%s; and %d more", strings.Join(changes[:shown], "; "), n-shown)
+	default:
+		return strings.Join(changes, "; ")
+	}
+}
+
+// reloader lets the dashboard reload.
+type reloader struct{ *App }
+
+// Config implements [dashboard.Reloader].
+func (r reloader) Config(diff bool) (string, error) {
+	if diff {
+		return config.RenderChanged(r.config()), nil
+	}
+	return config.Render(r.config()), nil
+}
+
+var _ dashboard.Reloader = reloader{}
