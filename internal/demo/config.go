@@ -20,6 +20,7 @@ const (
 // recipient has a domain, because go-smtp refuses a bare <postmaster> by itself:
 // a refusal means alive, and a connector that hangs at RCPT would look well.
 const configText = `hostname: weir.demo.example
+state_dir: ""
 startup_wait: 5s
 shutdown_timeout: 10s
 listeners:
