@@ -78,6 +78,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func parse(t *testing.T, connectors []string, top ...string) *config.Config {
 	t.Helper()
 	text := fmt.Sprintf(`hostname: weir.test.example
+state_dir: ""
 listeners:
   - {name: inbound, address: "127.0.0.1:0", pool: internet, tls: {mode: off}}
 pools:

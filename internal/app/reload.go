@@ -32,6 +32,11 @@ func (a *App) Reload(previous bool, by string) (changes []string, err error) {
 }
 
 func (a *App) reload(previous bool) ([]string, error) {
+	select {
+	case <-a.ready:
+	default:
+		return nil, errors.New("weir is still starting: reload it when it is ready")
+	}
 	data, err := a.nextConfig(previous)
 	if err != nil {
 		return nil, err

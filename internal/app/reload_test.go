@@ -1,0 +1,180 @@
+package app
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"weir/config"
+)
+
+// site is a config file on disk, and a weir that runs by it.
+type site struct {
+	*running
+	path  string
+	addrs []string
+}
+
+func (s *site) write(t *testing.T, text string) {
+	t.Helper()
+	text = strings.NewReplacer("@A@", s.addrs[0], "@B@", s.addrs[1], "@STATE@", filepath.Join(filepath.Dir(s.path), "state")).Replace(text)
+	if err := os.WriteFile(s.path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const siteFile = `hostname: weir.test.example
+state_dir: "@STATE@"
+listeners:
+  - {name: inbound, address: "127.0.0.1:0", pool: internet, tls: {mode: off}}
+pools:
+  internet: {tls: {mode: off}, min_redundancy: 1, backends: [{address: "@A@", name: a}]}
+admin: {address: "127.0.0.1:0"}
+`
+
+func startSite(t *testing.T) *site {
+	t.Helper()
+	_, addrs := startConnectors(t, 2)
+	s := &site{path: filepath.Join(t.TempDir(), "weir.yaml"), addrs: addrs}
+	s.write(t, siteFile)
+	cfg, _, err := config.Load(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.running = start(t, cfg)
+	s.awaitReady(t)
+	return s
+}
+
+func (s *site) reloads(t *testing.T, previous bool, want ...string) {
+	t.Helper()
+	changes, err := s.Reload(previous, "test")
+	if err != nil || strings.Join(changes, "\n") != strings.Join(want, "\n") {
+		t.Fatalf("%v, changes %q, want %q", err, changes, want)
+	}
+}
+
+func (s *site) members(pool string) (names string) {
+	p := s.Registry().Snapshot().Pool(pool)
+	if p == nil {
+		return "no pool"
+	}
+	for _, m := range p.Members {
+		names += m.Spec.Name
+	}
+	return names
+}
+
+func TestReloadIsWholeOrNothing(t *testing.T) {
+	s := startSite(t)
+	client := s.dial(t)
+	defer client.Close()
+	s.reloads(t, false)
+
+	s.write(t, strings.Replace(siteFile, `name: a}]`, `name: a}, {address: "@B@", name: b}]`, 1)+"log: {level: warn}\n")
+	s.reloads(t, false, "log.level: info → warn", "pools.internet.backends.b: new")
+	eventually(t, "the new connector", func() bool { return s.members("internet") == "ab" })
+
+	s.write(t, "listeners: 7\nbogus: 1\n")
+	_, err := s.Reload(false, "test")
+	if err == nil || len(strings.Split(err.Error(), "\n")) < 2 || s.members("internet") != "ab" {
+		t.Errorf("every mistake is told and nothing is changed: %v, members %s", err, s.members("internet"))
+	}
+	s.write(t, strings.Replace(siteFile, "weir.test.example", "other.example", 1))
+	if _, err = s.Reload(false, "test"); err == nil || !strings.Contains(err.Error(), "need a restart: hostname") {
+		t.Errorf("got %v", err)
+	}
+	if err := client.Noop(); err != nil {
+		t.Errorf("the sender was disconnected: %v", err)
+	}
+
+	s.reloads(t, true, "log.level: warn → info", "pools.internet.backends.b: removed")
+	eventually(t, "the old connectors", func() bool { return s.members("internet") == "a" })
+	if err := os.Remove(s.path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Reload(false, "test"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestReloadMovesListeners(t *testing.T) {
+	s := startSite(t)
+	old := s.ListenerAddr("inbound").String()
+	kept, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := kept.Addr().String()
+	two := strings.Replace(siteFile, "pools:\n", `  - {name: second, address: "`+second+"\", pool: fax, tls: {mode: off}}\npools:\n  fax: {tls: {mode: off}, min_redundancy: 1, backends: [\"@B@\"]}\n", 1)
+	s.write(t, two)
+	if _, err := s.Reload(false, "test"); err == nil || !strings.Contains(err.Error(), `listener "second"`) || s.members("fax") != "no pool" {
+		t.Errorf("a port in use must change nothing: %v, fax: %s", err, s.members("fax"))
+	}
+	_ = kept.Close()
+	s.reloads(t, false, "listeners.second: new", "pools.fax: new")
+	for _, addr := range []string{old, second} {
+		greeted(t, addr)
+	}
+	s.write(t, strings.Replace(two, "name: second", "name: renamed", 1))
+	s.reloads(t, false, "listeners.second: removed", "listeners.renamed: new")
+	greeted(t, second)
+	s.write(t, siteFile)
+	s.reloads(t, false, "listeners.renamed: removed", "pools.fax: removed")
+	if _, err := net.Dial("tcp", second); err == nil {
+		t.Error("a listener that is gone still takes connections")
+	}
+	greeted(t, old)
+}
+
+func greeted(t *testing.T, addr string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	line := make([]byte, 3)
+	if _, err := conn.Read(line); err != nil || string(line) != "220" {
+		t.Errorf("%s: %q %v", addr, line, err)
+	}
+}
+
+func TestReloadWithoutAFile(t *testing.T) {
+	_, addrs := startConnectors(t, 1)
+	cfg := parse(t, addrs)
+	cfg.Path = ""
+	r := start(t, cfg)
+	r.awaitReady(t)
+	if _, err := r.Reload(false, "test"); err == nil || !strings.Contains(err.Error(), "without a config file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHistoryKeepsTheLastTen(t *testing.T) {
+	h := history{filepath.Join(t.TempDir(), "configs")}
+	if _, _, err := h.before([]byte("x")); err == nil {
+		t.Error("there is something before the first")
+	}
+	for _, text := range strings.Fields("a b b c d e f g h i j k l") {
+		if err := h.keep([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := h.entries()
+	if err != nil || len(list) != configsKept || list[0].number != 3 {
+		t.Errorf("%v, %v", list, err)
+	}
+	if _, text, err := h.before([]byte("l")); err != nil || string(text) != "k" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := os.WriteFile(filepath.Join(h.dir, "readme.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if list, _ := h.entries(); len(list) != configsKept {
+		t.Errorf("%d entries", len(list))
+	}
+}
