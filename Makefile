@@ -16,7 +16,7 @@ HOURS    := ^(TestEveryFaultIsFound|TestNoFalseAlarms|TestCourtOnRandomEvents)
 REQUIRE  := $(if $(filter 0,$(shell id -u)),1,)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check unit hours allocs real bench bench-faults fuzz clean setup
+.PHONY: page-shots help build run test check unit hours allocs real bench bench-faults bench-consul fuzz clean setup
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ allocs: ## the tests of what must not allocate, which the race detector disturbs
 	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer' ./internal/smtp ./policies ./health
 
 real: ## the tests of the built binary between real senders and connectors
-	@$(TIMED) integration env WEIR_RACE=1 WEIR_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -count=1 -timeout 20m ./integration
+	@$(TIMED) integration env WEIR_RACE=1 WEIR_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -count=1 -timeout 30m ./integration
 
 fuzz: ## each fuzz target for FUZZTIME (10s); `make fuzz FUZZTIME=1h` for a long look
 	@$(TIMED) fuzz tools/fuzz $(FUZZTIME)
@@ -65,7 +65,15 @@ bench-faults: ## every fault on one of four connectors, weir beside HAProxy; OUT
 	  $(TIMED) faults $(GO) test -count=1 -timeout 40m -parallel 6 -run '^TestBenchFaults$$/./$(ROW)' ./integration; \
 	  status=$$?; cat $(OUT); exit $$status
 
-setup: ## install the servers that the tests use (Debian, as root)
+bench-consul: ## how soon a change in Consul or a drain decides, and what thousands of instances cost; QUICK=1 is short
+	@$(TIMED) setup tools/setup
+	@WEIR_BENCH_CONSUL=1 WEIR_BENCH_QUICK=$(QUICK) WEIR_REQUIRE=$(REQUIRE) \
+	  $(TIMED) consul $(GO) test -count=1 -timeout 40m -v -run '^TestBenchConsul$$' ./integration
+
+page-shots: ## draw the pictures of docs/img anew, with Chromium; a minute and a half
+	@WEIR_PAGE_SHOTS=$(abspath docs/img) WEIR_REQUIRE=$(REQUIRE) $(TIMED) shots $(GO) test -count=1 -run '^TestPage_Shots$$' ./integration
+
+setup: ## install the servers that the tests use (Debian, as root), and build a Consul
 	@$(TIMED) setup tools/setup
 
 clean: ## remove what was built

@@ -40,10 +40,7 @@ func badConfigs() []badConfig {
 		{"pool that is not there", strings.Replace(one(opts{}), "pool: internet", "pool: internat", 1), []string{"@FILE@:", "internat"}},
 		{"no YAML", "listeners: [\n", []string{"@FILE@:"}},
 		{"no listener", "pools:\n  internet:\n    backends: [\"127.0.0.1:1025\"]\n", []string{"listener"}},
-		{"not yet: dns", one(opts{top: []string{"dns:", "  - zone: example.com"}}), []string{"@FILE@:", "dns", "not supported yet"}},
-		{"not yet: consul", one(opts{top: []string{"consul: {address: \"127.0.0.1:8500\"}"}}), []string{"@FILE@:3", "consul", "not supported yet"}},
 		{"not yet: routes", one(opts{top: []string{"routes:", "  - {match: [\"*\"], to: internet}"}}), []string{"@FILE@:", "routes", "not supported yet"}},
-		{"not yet: webhook", one(opts{top: []string{"webhook: {url: \"http://127.0.0.1/\"}"}}), []string{"@FILE@:3", "webhook", "not supported yet"}},
 		{"not yet: starttls", strings.Replace(one(opts{}), "tls: {mode: off}", "tls: {mode: starttls}", 1), []string{"@FILE@:", "starttls", "not supported yet"}},
 		{"not yet: tcp mode", strings.Replace(one(opts{}), "mode: smtp", "mode: tcp", 1), []string{"@FILE@:", "tcp", "not supported yet"}},
 		{"not yet: lmtp", one(opts{pool: []string{"protocol: lmtp"}}), []string{"@FILE@:", "lmtp", "not supported yet"}},
@@ -56,7 +53,7 @@ func TestBadConfig_IsRefusedWithItsPlace(t *testing.T) {
 			t.Parallel()
 			smtp, admin := freeAddr(t), freeAddr(t)
 			path := filepath.Join(t.TempDir(), "bad.yaml")
-			text := strings.NewReplacer("@SMTP@", smtp, "@ADMIN@", admin).Replace(x.text)
+			text := strings.NewReplacer("@SMTP@", smtp, "@ADMIN@", admin, "@STATE@", t.TempDir()).Replace(x.text)
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +85,7 @@ func refused(t *testing.T, r result, path string, says []string) {
 
 func TestBadConfig_AllErrorsAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bad.yaml")
-	text := strings.NewReplacer("@SMTP@", freeAddr(t), "@ADMIN@", freeAddr(t)).Replace(basicConfig(opts{
+	text := strings.NewReplacer("@SMTP@", freeAddr(t), "@ADMIN@", freeAddr(t), "@STATE@", t.TempDir()).Replace(basicConfig(opts{
 		backends: []string{"127.0.0.1", "127.0.0.1:1025"}, timeouts: "{connect: 5 parsecs, mial: 1s}",
 		top: []string{"startup_wiat: 1s"}, listener: []string{"bare_newlines: accept"}, pool: []string{"protocol: lmtp"},
 	}))
@@ -127,7 +124,7 @@ func TestBadConfig_PortInUseStartsNothing(t *testing.T) {
 			}
 			defer func() { _ = taken.Close() }()
 			text := strings.ReplaceAll(basicConfig(opts{backends: []string{c.Addr()}}), which, taken.Addr().String())
-			text = strings.NewReplacer("@SMTP@", freeAddr(t), "@ADMIN@", freeAddr(t)).Replace(text)
+			text = strings.NewReplacer("@SMTP@", freeAddr(t), "@ADMIN@", freeAddr(t), "@STATE@", t.TempDir()).Replace(text)
 			path := filepath.Join(t.TempDir(), "weir.yaml")
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)

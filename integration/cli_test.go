@@ -35,7 +35,7 @@ pools:
 
 // TestCheckAccepts: `weir check` takes good files and starts nothing.
 func TestCheckAccepts(t *testing.T) {
-	filled := strings.NewReplacer("@SMTP@", "127.0.0.1:2525", "@ADMIN@", "127.0.0.1:8025").
+	filled := strings.NewReplacer("@SMTP@", "127.0.0.1:2525", "@ADMIN@", "127.0.0.1:8025", "@STATE@", t.TempDir()).
 		Replace(basicConfig(opts{backends: []string{"127.0.0.1:2526", "127.0.0.1:2527"}}))
 	for name, cfg := range map[string]string{"minimal": minimal, "the suite's own": filled} {
 		t.Run(name, func(t *testing.T) {

@@ -32,6 +32,8 @@ type client struct {
 
 	// patience is the deadline of each read and write; the sender's own clock.
 	patience time.Duration
+
+	heard func(reply) // is told every reply; may be nil
 }
 
 // dialSMTP connects, reads the greeting and says EHLO.
@@ -98,6 +100,9 @@ func (c *client) read() (reply, error) {
 		rep.code = code
 		rep.lines = append(rep.lines, line[min(4, len(line)):])
 		if len(line) < 4 || line[3] != '-' {
+			if c.heard != nil {
+				c.heard(rep)
+			}
 			return rep, nil
 		}
 	}

@@ -11,12 +11,15 @@ const poolName = "internet"
 // opts says what basicConfig's file should differ in. The fields of text hold whole YAML lines without indentation,
 // added at that level.
 type opts struct {
-	backends []string // addresses; the connectors are named c0, c1 …
+	backends []string // addresses; the connectors are named c0, c1 …; none: the pool has other sources
+	socket   bool     // the admin server has a socket, not an address
 	timeouts string   // a flow map, such as "{mail: 1s}"; empty: short ones, so that a broken test ends
 	health   string   // a flow map; empty: envelope probes, several a second
 	top      []string
+	admin    []string
 	listener []string
 	pool     []string
+	token    string // a file with the token that the test itself uses
 }
 
 const (
@@ -27,20 +30,28 @@ const (
 // backendName is the name of connector i in basicConfig's file.
 func backendName(i int) string { return fmt.Sprintf("c%d", i) }
 
-// basicConfig is the config of one listener and one pool of N connectors, TLS off on both sides. @SMTP@ and @ADMIN@
-// are filled in by startWeir.
+// basicConfig is the config of one listener and one pool of N connectors, TLS off on both sides. @SMTP@,
+// @ADMIN@ and @STATE@ are filled in by launchWeir.
 func basicConfig(o opts) string {
 	var b strings.Builder
 	b.WriteString("hostname: weir.test.example\nshutdown_timeout: 20s\n")
 	addLines(&b, "", o.top)
-	b.WriteString("admin:\n  address: \"@ADMIN@\"\nlisteners:\n  - name: inbound\n    address: \"@SMTP@\"\n    mode: smtp\n")
+	where := "address"
+	if o.socket {
+		where = "socket"
+	}
+	fmt.Fprintf(&b, "state_dir: \"@STATE@\"\nadmin:\n  %s: \"@ADMIN@\"\n", where)
+	addLines(&b, "  ", o.admin)
+	b.WriteString("listeners:\n  - name: inbound\n    address: \"@SMTP@\"\n    mode: smtp\n")
 	fmt.Fprintf(&b, "    pool: %s\n    tls: {mode: off}\n", poolName)
 	addLines(&b, "    ", o.listener)
 	fmt.Fprintf(&b, "pools:\n  %s:\n    policy: round-robin\n    tls: {mode: off}\n", poolName)
 	fmt.Fprintf(&b, "    timeouts: %s\n", or(o.timeouts, defaultTimeouts))
 	fmt.Fprintf(&b, "    health: %s\n", or(o.health, defaultHealth))
 	addLines(&b, "    ", o.pool)
-	b.WriteString("    backends:\n")
+	if len(o.backends) > 0 {
+		b.WriteString("    backends:\n")
+	}
 	for i, addr := range o.backends {
 		fmt.Fprintf(&b, "      - {address: \"%s\", name: %s}\n", addr, backendName(i))
 	}

@@ -1,5 +1,6 @@
 // Package integration drives the built weir binary from outside: real senders in front of it, real Postfix
-// instances (or scripted connectors) behind it, everything on loopback.
+// instances (or scripted connectors) behind it, a real Consul beside it, everything on this machine. Most tests run on
+// loopback; several replicas of weir run in network namespaces, so that one can be cut off from Consul and not from mail.
 //
 // It owns no production code and imports none of weir's rooms but internal/faulty: what it knows is what a user can see, the
 // config file, SMTP on both sides, the admin HTTP interface, the log and the exit code. A message passes through it
@@ -11,8 +12,10 @@
 //	WEIR_BIN=PATH     test this binary instead of building ./cmd/weir
 //	WEIR_RACE=1       build with the race detector
 //	WEIR_REQUIRE=1    (or CI=true) a missing server is a failure, not a skip
+//	WEIR_CONSUL=PATH  this Consul instead of the one that tools/setup keeps in the user's cache
 //	WEIR_DIRECT=1     leave weir out where a test allows it: proves senders and Postfix, when a failure is in doubt
 //
-// The fault table (TestBenchFaults) has an environment of its own and is run by `make bench-faults`: it sets HAProxy
-// beside weir, writes a table, and fails when weir misses what it promises.
+// The benchmarks have an environment of their own, and fail when weir misses what it promises: TestBenchFaults, run by
+// `make bench-faults`, sets HAProxy beside weir and writes a table; TestBenchConsul, run by `make bench-consul`, times
+// changes in Consul and what thousands of instances cost.
 package integration

@@ -59,7 +59,8 @@ func newFlockOf(t *testing.T, o opts, behaviours ...faulty.Behaviour) *flock {
 		o.backends = append(o.backends, s.Addr())
 	}
 	o.health, o.timeouts = or(o.health, quietHealth), or(o.timeouts, shortTimeouts)
-	f.weir = startWeir(t, basicConfig(o))
+	f.weir = launchWeir(t, launch{config: basicConfig(o), token: o.token})
+	f.waitReady(ceiling)
 	f.waitEligible(poolName, len(behaviours))
 	return f
 }

@@ -5,12 +5,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,13 +21,25 @@ import (
 // stopCeiling is far above what a stop takes; it only separates "slow machine" from "hangs".
 const stopCeiling = 60 * time.Second
 
+// launch says how weir is run.
+type launch struct {
+	config string   // its file, in which @SMTP@, @ADMIN@ and @STATE@ stand for what is picked here
+	prefix []string // a command that runs weir for us, such as `ip netns exec NAME`
+	smtp   string   // the address of its listener; empty: a free one on loopback
+	admin  string   // of its admin server, host:port or the path of a socket; empty: a free one on loopback
+	token  string   // a file with the token that the test itself shows the admin server
+}
+
 // weir is one running process of the binary under test.
 type weir struct {
 	t      *testing.T
 	cmd    *exec.Cmd
+	prefix []string
 	smtp   string
 	admin  string
 	config string // path of its config file
+	state  string // its state_dir
+	token  string // a file with the test's own token; empty: it shows none
 
 	exited  chan struct{} // closed after the process ended and its output was read
 	err     error         // of Wait, valid after exited
@@ -38,37 +50,81 @@ type weir struct {
 	raw   bytes.Buffer // all of stderr
 }
 
-// startWeir runs `weir serve` with a config in which @SMTP@ and @ADMIN@ stand for addresses that are picked here,
-// and waits until it is ready. On cleanup it must end on SIGTERM with exit 0, without panic and without data race.
+// startWeir runs `weir serve` with a config in which @SMTP@, @ADMIN@ and @STATE@ stand for addresses and a directory that
+// are picked here, and waits until it is ready. On cleanup it must end on SIGTERM with exit 0, without panic and without
+// data race.
 func startWeir(t *testing.T, cfg string) *weir {
 	t.Helper()
-	w := launchWeir(t, cfg)
+	w := launchWeir(t, launch{config: cfg})
 	w.waitReady(30 * time.Second)
 	return w
 }
 
 // launchWeir is startWeir without the wait.
-func launchWeir(t *testing.T, cfg string) *weir {
+func launchWeir(t *testing.T, l launch) *weir {
 	t.Helper()
-	w := &weir{t: t, smtp: freeAddr(t), admin: freeAddr(t), exited: make(chan struct{})}
-	w.config = filepath.Join(t.TempDir(), "weir.yaml")
-	cfg = strings.NewReplacer("@SMTP@", w.smtp, "@ADMIN@", w.admin).Replace(cfg)
-	if err := os.WriteFile(w.config, []byte(cfg), 0o600); err != nil {
-		t.Fatalf("writing the config: %v", err)
+	dir := t.TempDir()
+	w := &weir{t: t, prefix: l.prefix, smtp: l.smtp, admin: l.admin, token: l.token, config: filepath.Join(dir, "weir.yaml"), state: filepath.Join(dir, "state")}
+	if w.smtp == "" {
+		w.smtp = freeAddr(t)
 	}
-	w.cmd = exec.Command(weirBin(t), "serve", "-c", w.config)
+	if w.admin == "" {
+		w.admin = freeAddr(t)
+	}
+	if err := os.Mkdir(w.state, 0o700); err != nil {
+		t.Fatalf("making the state directory: %v", err)
+	}
+	w.configure(l.config)
+	w.run()
+	return w
+}
+
+// configure writes the config file, at once and wholly, as config management does.
+func (w *weir) configure(text string) {
+	w.t.Helper()
+	text = strings.NewReplacer("@SMTP@", w.smtp, "@ADMIN@", w.admin, "@STATE@", w.state).Replace(text)
+	if err := os.WriteFile(w.config+".new", []byte(text), 0o600); err != nil {
+		w.t.Fatalf("writing the config: %v", err)
+	}
+	if err := os.Rename(w.config+".new", w.config); err != nil {
+		w.t.Fatalf("putting the config into its place: %v", err)
+	}
+}
+
+// run starts the process.
+func (w *weir) run() {
+	w.t.Helper()
+	w.exited = make(chan struct{})
+	args := append(slices.Clone(w.prefix), weirBin(w.t), "serve", "-c", w.config)
+	w.cmd = exec.Command(args[0], args[1:]...)
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := w.cmd.StderrPipe()
 	if err != nil {
-		t.Fatalf("making weir's stderr pipe: %v", err)
+		w.t.Fatalf("making weir's stderr pipe: %v", err)
 	}
 	if err := w.cmd.Start(); err != nil {
-		t.Fatalf("starting weir: %v", err)
+		w.t.Fatalf("starting weir: %v", err)
 	}
-	w.unwatch = guard(t, w.cmd.Process.Pid)
+	w.unwatch = guard(w.t, w.cmd.Process.Pid)
 	go w.readLog(stderr)
-	t.Cleanup(w.cleanup)
-	return w
+	w.t.Cleanup(w.cleanup)
+}
+
+// again starts a new process where one has ended: with its config file, its addresses and its state, and waits until it is
+// ready.
+func (w *weir) again() *weir {
+	w.t.Helper()
+	n := &weir{t: w.t, prefix: w.prefix, smtp: w.smtp, admin: w.admin, token: w.token, config: w.config, state: w.state}
+	n.run()
+	n.waitReady(30 * time.Second)
+	return n
+}
+
+// kill9 ends the process as a power cut would.
+func (w *weir) kill9() {
+	w.t.Helper()
+	w.signal(syscall.SIGKILL)
+	w.waitExit(stopCeiling)
 }
 
 // readLog owns stderr until its end and then reaps the process.
@@ -195,18 +251,6 @@ func (w *weir) waitReady(ceiling time.Duration) {
 	if !ok {
 		w.t.Fatalf("weir is not ready after %s; the end of its log:\n%s", ceiling, w.tail(8000))
 	}
-}
-
-// get asks the admin interface. Every call has its own connection, so that none is left for the leak check.
-func (w *weir) get(path string) (code int, body []byte, err error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	resp, err := client.Get("http://" + w.admin + path)
-	if err != nil {
-		return 0, nil, fmt.Errorf("asking %s: %w", path, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err = io.ReadAll(resp.Body)
-	return resp.StatusCode, body, err
 }
 
 // result is what a one-shot run of weir left behind.

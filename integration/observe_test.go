@@ -74,9 +74,14 @@ func (w *weir) backendLines() []logLine {
 
 // status is /v1/status, as far as tests look at it.
 type status struct {
-	Version string       `json:"version"`
-	Ready   bool         `json:"ready"`
-	Pools   []poolStatus `json:"pools"`
+	Version   string          `json:"version"`
+	Ready     bool            `json:"ready"`
+	Verdict   string          `json:"verdict"`
+	Standby   bool            `json:"standby"`
+	Pools     []poolStatus    `json:"pools"`
+	Discovery []sourceStatus  `json:"discovery"`
+	Consul    consulStatus    `json:"consul"`
+	Replicas  []replicaStatus `json:"replicas"`
 }
 
 type poolStatus struct {
@@ -88,17 +93,68 @@ type poolStatus struct {
 }
 
 type backendStatus struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Address  string `json:"address"`
-	State    string `json:"state"`
-	Health   string `json:"health"`
-	Reason   string `json:"reason"`
-	Inflight int    `json:"inflight"`
-	Messages int    `json:"messages"`
-	Failures int    `json:"failures"`
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	Address  string   `json:"address"`
+	Weight   int      `json:"weight"`
+	Cost     int      `json:"cost"`
+	State    string   `json:"state"`
+	Health   string   `json:"health"`
+	Admin    string   `json:"admin"`
+	AdminBy  string   `json:"admin_by"`
+	Reason   string   `json:"reason"`
+	Inflight int      `json:"inflight"`
+	Messages int      `json:"messages"`
+	Failures int      `json:"failures"`
+	Sources  []string `json:"sources"`
 	// Ambiguous is a count in one reading of the contract and a list in another: kept as it came.
 	Ambiguous json.RawMessage `json:"ambiguous"`
+}
+
+// sourceStatus is one source of connectors.
+type sourceStatus struct {
+	Source     string `json:"source"`
+	Pool       string `json:"pool"`
+	State      string `json:"state"`
+	Why        string `json:"why"`
+	Connectors int    `json:"connectors"`
+	FromDisk   bool   `json:"from_disk"`
+}
+
+type consulStatus struct {
+	Reachable  bool     `json:"reachable"`
+	Error      string   `json:"error"`
+	Registered bool     `json:"registered"`
+	Unshared   []string `json:"unshared"`
+}
+
+type replicaStatus struct {
+	Name   string `json:"name"`
+	Self   bool   `json:"self"`
+	Leader bool   `json:"leader"`
+	Agrees bool   `json:"agrees"`
+}
+
+// source is what is said of a pool's source whose name begins so.
+func (s status) source(pool, prefix string) sourceStatus {
+	for _, src := range s.Discovery {
+		if src.Pool == pool && strings.HasPrefix(src.Source, prefix) {
+			return src
+		}
+	}
+	return sourceStatus{}
+}
+
+// names are the connectors of a pool.
+func (s status) names(pool string) (names []string) {
+	for _, p := range s.Pools {
+		if p.Name == pool {
+			for _, b := range p.Backends {
+				names = append(names, b.Name)
+			}
+		}
+	}
+	return names
 }
 
 // status asks for /v1/status.
@@ -156,6 +212,33 @@ func (w *weir) waitEligible(pool string, n int) {
 	w.t.Helper()
 	if !poll(60*time.Second, func() bool { return w.status().eligible(pool) == n }) {
 		w.t.Fatalf("pool %s has not come to %d eligible: %+v", pool, n, w.status().Pools)
+	}
+}
+
+// waitSource waits until a pool's source is in a state, and says so with words; each is part of why.
+func (w *weir) waitSource(source, state string, words ...string) {
+	w.t.Helper()
+	var last sourceStatus
+	ok := poll(90*time.Second, func() bool {
+		last = w.status().source(poolName, source)
+		return last.State == state && !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(last.Why, word) })
+	})
+	if !ok {
+		w.t.Fatalf("source %s is %q (%q), want %q and the words %q; the end of the log:\n%s", source, last.State, last.Why, state, words, w.tail(4000))
+	}
+}
+
+// waitNames waits until the pool has these connectors and no others.
+func (w *weir) waitNames(names ...string) {
+	w.t.Helper()
+	var last []string
+	ok := poll(60*time.Second, func() bool {
+		last = w.status().names(poolName)
+		slices.Sort(last)
+		return slices.Equal(last, names)
+	})
+	if !ok {
+		w.t.Fatalf("the connectors are %q, want %q; the end of the log:\n%s", last, names, w.tail(4000))
 	}
 }
 

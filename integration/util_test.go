@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -83,11 +84,19 @@ func freeAddr(t *testing.T) string {
 	return ""
 }
 
-// guard kills a process group when this test process dies without cleaning up (a timeout, a panic): a shell waits on
-// a pipe that the kernel closes. The returned function calls it off.
+// guard kills a process group when this test process dies without cleaning up (a timeout, a panic). The returned
+// function calls it off.
 func guard(t *testing.T, pgid int) func() {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", fmt.Sprintf("read x; [ \"$x\" = off ] || kill -9 -%d", pgid))
+	return guardBy(t, fmt.Sprintf("kill -9 -%d", pgid))
+}
+
+// guardBy is guard with a command of the shell: that waits on a pipe which the kernel closes.
+func guardBy(t *testing.T, command string) func() {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", fmt.Sprintf("read x; [ \"$x\" = off ] || %s", command))
+	// A group of its own: an interrupt at the keyboard, or a kill of the whole group, must not take the guard with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatalf("making the guard's pipe: %v", err)
