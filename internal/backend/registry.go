@@ -161,11 +161,13 @@ func (r *Registry) SetHealth(b *Backend, fact HealthFact) (edge Transition, ok b
 }
 
 // SetAdmin records the operator's flag. It is kept for a connector that is not a
-// member now, too: ok only says whether it is one.
+// member now, too: ok only says whether it is one. An enabled one has no flag: who
+// lifted it is told by the event, not kept here.
 func (r *Registry) SetAdmin(id ID, fact AdminFact) (edge Transition, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if fact.Admin == AdminEnabled {
+		fact = AdminFact{}
 		delete(r.flags, id)
 	} else {
 		r.flags[id] = fact

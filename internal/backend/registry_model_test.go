@@ -83,15 +83,19 @@ func (m *model) setHealth(t *rapid.T) {
 
 func (m *model) setAdmin(t *rapid.T) {
 	id := m.anyID(t)
-	f := m.facts[id]
-	f.admin = AdminFact{Admin: Admin(rapid.IntRange(0, 2).Draw(t, "admin")), By: "alice"}
-	m.facts[id] = f
-	if m.flags[id] = f.admin; f.admin.Admin == AdminEnabled {
-		delete(m.flags, id)
-	}
-	if _, ok := m.registry.SetAdmin(id, f.admin); !ok {
+	fact := AdminFact{Admin: Admin(rapid.IntRange(0, 2).Draw(t, "admin")), By: "alice"}
+	if _, ok := m.registry.SetAdmin(id, fact); !ok {
 		t.Errorf("the flag on %s was ignored", id)
 	}
+	if fact.Admin == AdminEnabled {
+		fact = AdminFact{}
+		delete(m.flags, id)
+	} else {
+		m.flags[id] = fact
+	}
+	f := m.facts[id]
+	f.admin = fact
+	m.facts[id] = f
 }
 
 func (m *model) anyID(t *rapid.T) ID {

@@ -153,7 +153,7 @@ func TestSubscribersCoalesce(t *testing.T) {
 	r := twoPools()
 	changed, cancel := r.Subscribe()
 	for i := range 100 {
-		r.SetAdmin(ID{"fax", "a"}, AdminFact{Reason: fmt.Sprint(i)})
+		r.SetAdmin(ID{"fax", "a"}, AdminFact{Admin: AdminDrain, Reason: fmt.Sprint(i)})
 	}
 	select {
 	case <-changed:

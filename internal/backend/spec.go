@@ -94,6 +94,7 @@ type HealthFact struct {
 	Breaker      Breaker
 	Stage        Stage  // where the breaker was opened; only while it is not closed
 	Recovering   bool   // a trial or slow start is under way
+	Stuck        bool   // the breaker was opened because it had gone silent (P16); only while it is not closed
 	Reason       string // in plain words, for people
 	Since        time.Time
 	Capabilities Capabilities
