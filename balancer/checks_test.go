@@ -130,7 +130,7 @@ func (b *bench) leavesNothing() {
 	if n := b.witness.tickets.Load(); n != 0 {
 		b.t.Errorf("%d stages were begun and never ended", n)
 	}
-	if used, _ := b.server.ReplayMemory(); used != 0 {
+	if used := b.server.ReplayMemory(); used != 0 {
 		b.t.Errorf("%d octets of replay memory are still in use", used)
 	}
 }

@@ -129,7 +129,7 @@ func (z *zoo) judge(registry *backend.Registry, server *balancer.Server) {
 	if n := z.witness.tickets.Load(); n != 0 {
 		z.t.Errorf("%d stages were begun and never ended", n)
 	}
-	if used, _ := server.ReplayMemory(); used != 0 {
+	if used := server.ReplayMemory(); used != 0 {
 		z.t.Errorf("%d octets of replay memory are still in use", used)
 	}
 }

@@ -19,6 +19,8 @@ func (d *decoder) check(w *draft) {
 	}
 	d.checkConsul(w.Consul)
 	d.checkAdmin(w)
+	d.checkWebhook(&w.Webhook)
+	d.checkDNS(w)
 	names := map[string]string{}
 	for i := range w.Balancer.Listeners {
 		d.checkListener(w, i, names)
@@ -69,12 +71,17 @@ func (d *decoder) checkPool(w *draft, i int) {
 		d.report(d.where(path), path, faultf("routes are not supported yet: write pool: with "+quoted(known...),
 			"the listener names no pool, and there are %d", len(known)))
 	case !slices.Contains(known, l.Pool):
-		remedy := "use " + quoted(known...)
-		if best := nearest(l.Pool, known); best != "" {
-			remedy = "did you mean " + quoted(best) + "?"
-		}
-		d.report(d.where(path+".pool"), path+".pool", faultf(remedy, "there is no pool %q", l.Pool))
+		d.report(d.where(path+".pool"), path+".pool", noSuchPool(l.Pool, known))
 	}
+}
+
+// noSuchPool is the fault of naming a pool that is not there.
+func noSuchPool(name string, known []string) *fault {
+	remedy := "use " + quoted(known...)
+	if best := nearest(name, known); best != "" {
+		remedy = "did you mean " + quoted(best) + "?"
+	}
+	return faultf(remedy, "there is no pool %q", name)
 }
 
 // once reports a word that another item of the list has as well, and whether

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weir/balancer"
+	"weir/dns"
 	"weir/health"
 	"weir/internal/backend"
 )
@@ -26,9 +27,15 @@ type Config struct {
 	// none: whoever starts weir puts the machine's name there.
 	Balancer balancer.Config
 
-	Pools  []Pool  // in the file's order, as Balancer.Pools
-	Consul *Consul // nil: there is none
+	Pools  []Pool       // in the file's order, as Balancer.Pools
+	Consul *Consul      // nil: there is none
+	DNS    []dns.Config // the zones that weir keeps true, in the file's order; their keys are read
 	Admin  Admin
+
+	zones []zone // what DNS was built from: where its keys were read is shown, and they are not
+
+	History int // transactions kept in memory; 0: none
+	Webhook Webhook
 }
 
 // Consul is the agent that pools are found through, and what replicas share.
@@ -87,6 +94,15 @@ type Admin struct {
 	Anonymous string // what needs no token, on loopback only: read | operate | none
 	Tokens    []Token
 	Hosts     []string // further names that a request's Host may have
+	BasePath  string   // what all paths stand below; begins with a slash, and ends in none unless it is one
+	Cert, Key string   // PEM files for HTTPS on Address; both or neither
+}
+
+// Webhook is where state changes are posted to.
+type Webhook struct {
+	URL        string // empty: nowhere
+	SecretFile string // where Secret was read from; empty: nothing is signed
+	Secret     string // never shown
 }
 
 // Token is the right of whoever knows Secret.

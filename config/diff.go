@@ -18,13 +18,13 @@ func Diff(before, after *Config) []string {
 }
 
 // NeedsRestart lists the keys in which two configs differ and which a process
-// that runs cannot change: who it is, where its state and its Consul are, and
-// where it is asked.
+// that runs cannot change: who it is, where its state and its Consul are, which
+// zones it keeps, and where it is asked.
 func NeedsRestart(before, after *Config) []string {
 	var paths []string
 	for _, c := range changes(before, after) {
-		for _, fixed := range []string{"hostname", "cluster", "state_dir", "consul", "admin.address", "admin.socket"} {
-			if c.path == fixed || strings.HasPrefix(c.path, fixed+".") {
+		for _, fixed := range []string{"hostname", "cluster", "state_dir", "consul", "dns", "admin.address", "admin.socket", "admin.base_path", "admin.tls"} {
+			if rest, ok := strings.CutPrefix(c.path, fixed); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
 				paths = append(paths, c.path)
 			}
 		}
@@ -42,7 +42,37 @@ func changes(before, after *Config) []change {
 			}
 		}
 	}
+	if before.Webhook.SecretFile == after.Webhook.SecretFile && before.Webhook.Secret != after.Webhook.Secret {
+		all = append(all, change{"webhook.secret_file", "another secret"})
+	}
+	return append(all, changedKeys(before, after)...)
+}
+
+// changedKeys are the keys of zones that are others, from files of the same name.
+func changedKeys(before, after *Config) (all []change) {
+	for i := range after.zones {
+		now := &after.zones[i]
+		for j := range before.zones {
+			then := &before.zones[j]
+			if then.name != now.name {
+				continue
+			}
+			if a, b := then.update, now.update; a != nil && b != nil && a.keyFile == b.keyFile && a.key != b.key && secretFile(a) == secretFile(b) {
+				all = append(all, change{join("dns", now.name) + ".update", "another key"})
+			}
+			if a, b := then.serve, now.serve; a != nil && b != nil && a.keyFile == b.keyFile && a.key != nil && *a.key != *b.key {
+				all = append(all, change{join("dns", now.name) + ".serve", "another key"})
+			}
+		}
+	}
 	return all
+}
+
+func secretFile(u *zoneUpdate) string {
+	if u.tsig == nil {
+		return ""
+	}
+	return u.tsig.secretFile
 }
 
 // compare lists what is new, gone or otherwise in b.

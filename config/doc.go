@@ -2,8 +2,8 @@
 // names of the file's keys, their defaults and their limits; the rooms get
 // plain structs and need not check them again. It never reads the environment,
 // never dials, binds or resolves, and never changes anything. Of the files that
-// the config names it reads those of tokens and lists of backends, and looks at
-// the permissions of others.
+// the config names it reads those of tokens, of keys, of foreign records and of lists
+// of backends, and looks at the permissions of others.
 //
 // A file passes through in four steps:
 //

@@ -84,6 +84,9 @@ func with(path, value string) string {
 	if strings.HasPrefix(path, "pools.NAME.consul") {
 		top = "consul: {}"
 	}
+	if key, ok := strings.CutPrefix(path, "dns[]."); ok {
+		top, path = "dns: [{"+zoneWith(key, value)+"}]", ""
+	}
 	if key, ok := strings.CutPrefix(path, "pools.NAME.consul."); ok {
 		pool, path = "consul: {service: a, "+key+": "+value+"}", "pools.NAME.backends"
 		value = "[{" + backend + "}]"
@@ -111,6 +114,19 @@ func with(path, value string) string {
 	return file
 }
 
+// zoneWith is the inside of a zone that gives one key a value.
+func zoneWith(path, value string) string {
+	zone, record, serve := "zone: example.com", "name: mx, type: MX, pool: internet", "ns: [ns1.example.com]"
+	if key, ok := strings.CutPrefix(path, "records[]."); ok {
+		record = put(record, key, value)
+	} else if key, ok := strings.CutPrefix(path, "serve."); ok {
+		serve = put(serve, key, value)
+	} else {
+		zone = put(zone, path, value)
+	}
+	return zone + ", records: [{" + record + "}], serve: {" + serve + "}"
+}
+
 // put adds a key to the inside of a flow mapping; an equal one is replaced.
 func put(inside, path, value string) string {
 	keys := strings.Split(path, ".")
@@ -132,6 +148,8 @@ func TestDocsTellTheDefaults(t *testing.T) {
 			return mustParse(t, with("pools.NAME.dns.resolver", `""`))
 		case strings.HasPrefix(path, "consul."):
 			return mustParse(t, with("consul", "{}"))
+		case strings.HasPrefix(path, "dns[]."):
+			return mustParse(t, with("dns[].dry_run", "false"))
 		}
 		return mustParse(t, with("", ""))
 	}

@@ -44,7 +44,8 @@ func newDraft() *draft {
 			StartupWait:     10 * time.Second,
 			ShutdownTimeout: 10 * time.Minute,
 			Balancer:        balancer.Config{Cluster: "default", ReplayMemory: 256 * mib},
-			Admin:           Admin{Address: "127.0.0.1:8025", Anonymous: "operate"},
+			Admin:           Admin{Address: "127.0.0.1:8025", Anonymous: "operate", BasePath: "/"},
+			History:         100_000,
 		},
 		defaults: newPool(),
 	}
@@ -123,6 +124,9 @@ func (w *draft) build() *Config {
 		cfg.Pools = append(cfg.Pools, Pool{
 			PoolConfig: p.facts, Health: p.health, Static: static, Consul: p.consul, DNS: p.dns, File: p.file,
 		})
+	}
+	for i := range w.zones {
+		cfg.DNS = append(cfg.DNS, w.zones[i].build(&w.Balancer))
 	}
 	return &cfg
 }

@@ -11,8 +11,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	mdns "github.com/miekg/dns"
 	"pgregory.net/rapid"
+
+	"weir/dns"
 )
 
 func TestLoadNamesTheFile(t *testing.T) {
@@ -179,9 +183,36 @@ func checkConfig(t interface{ Fatalf(string, ...any) }, cfg *Config) {
 			t.Fatalf("bad listener %+v", l)
 		}
 	}
+	checkZones(t, cfg, pools)
 	checkShown(t, cfg)
 	if len(pools) == 0 || len(cfg.Balancer.Listeners) == 0 {
 		t.Fatalf("nothing to do: %+v", cfg)
+	}
+}
+
+func checkZones(t interface{ Fatalf(string, ...any) }, cfg *Config, pools map[string]bool) {
+	for _, z := range cfg.DNS {
+		if (z.Update == nil) == (z.Serve == nil) || z.TTL < time.Second || z.MinRecords < 1 || z.MinInterval <= 0 || len(z.Records) == 0 || z.HoldDown.Out <= 0 || z.HoldDown.In <= 0 {
+			t.Fatalf("bad zone %+v", z)
+		}
+		for _, r := range z.Records {
+			if r.Type == 0 || !mdns.IsSubDomain(z.Zone, r.Name) || r.Name != mdns.CanonicalName(r.Name) || r.Pool != "" && !pools[r.Pool] || r.Pool == "" && len(cfg.Advertise) == 0 {
+				t.Fatalf("bad record %+v of %s", r, z.Zone)
+			}
+			for _, name := range []string{dns.OwnerName(r.Name), dns.EpochName(z.Owner, z.Zone)} {
+				if _, ok := mdns.IsDomainName(name); !ok {
+					t.Fatalf("%s is no name", name)
+				}
+			}
+		}
+		if s := z.Serve; s != nil {
+			if _, ok := mdns.IsDomainName(s.Contact); !ok || !mdns.IsFqdn(s.Contact) || len(s.NS) == 0 || s.Address == "" {
+				t.Fatalf("bad serve %+v", *s)
+			}
+		}
+		if u := z.Update; u != nil && (len(u.Servers) == 0 || u.Key.Name == "" || u.Key.Algorithm == "" || u.Key.Secret == "") {
+			t.Fatalf("bad update of %s", z.Zone)
+		}
 	}
 }
 

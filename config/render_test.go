@@ -97,7 +97,14 @@ func TestQuotedTextsAreRead(t *testing.T) {
 func TestRenderShowsEveryKey(t *testing.T) {
 	dir := t.TempDir()
 	token := writeSecret(t, dir, "alice.token", "0123456789abcdef", 0o600)
+	key := writeSecret(t, dir, "weir.key", zoneKey, 0o600)
+	secret := writeSecret(t, dir, "weir.secret", "c2VjcmV0LW9mLXdlaXI=\n", 0o640)
 	text := `consul: {}
+dns:
+  - {zone: a.example.com, records: [{name: mx, type: MX, pool: one}], update: {servers: ["10.0.0.53:53"], key_file: ` + key + `}}
+  - {zone: b.example.com, records: [{name: mx, type: A, replicas: true}], update: {servers: ["10.0.0.53:53"], tsig: {name: weir, secret_file: ` + secret + `}}}
+  - {zone: c.example.com, records: [{name: mx, type: A, pool: one}], serve: {ns: [ns1.example.net], key_file: ` + key + `}}
+advertise: [192.0.2.10]
 admin: {tokens: [{name: alice, role: read, file: ` + token + `}]}
 listeners: [{address: ":25"}]
 pools:
@@ -126,8 +133,15 @@ pools:
 			t.Errorf("%s is not shown", path)
 		}
 	}
-	if strings.Contains(Render(mustParse(t, strings.Replace(text, `":25"`, `":25", pool: one`, 1))), "0123456789abcdef") {
-		t.Error("a secret is shown")
+	cfg := mustParse(t, strings.Replace(text, `":25"`, `":25", pool: one`, 1))
+	rendered := Render(cfg)
+	for _, secret := range []string{"0123456789abcdef", cfg.DNS[0].Update.Key.Secret, cfg.DNS[1].Update.Key.Secret} {
+		if secret == "" || strings.Contains(rendered, secret) {
+			t.Error("a secret is shown")
+		}
+	}
+	if again := mustParse(t, rendered); !reflect.DeepEqual(again, cfg) {
+		t.Errorf("other values in\n%s", rendered)
 	}
 }
 

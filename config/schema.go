@@ -16,7 +16,9 @@ func (w *draft) fields() []field {
 			field{"format", word(&w.Log.Format, []string{"json", "console"})},
 			field{"mask_addresses", scalar(&w.Log.MaskAddresses, flag)},
 		)},
-		{"history", later()},
+		{"history", section(
+			field{"transactions", scalar(&w.History, count(0, mostHistory))},
+		)},
 		{"state_dir", file(&w.StateDir)},
 		{"startup_wait", scalar(&w.StartupWait, duration)},
 		{"shutdown_grace", scalar(&w.ShutdownGrace, durationOrZero)},
@@ -27,11 +29,8 @@ func (w *draft) fields() []field {
 		{"pool_defaults", rule{read: section(w.defaults.fields()...).read}}, // its keys are shown where they belong, in pools
 		{"pools", w.poolsByName()},
 		{"consul", optional(&w.Consul, newConsul(), consulFields)},
-		{"dns", later("[]")},
-		{"webhook", section(
-			field{"url", later("")},
-			field{"secret_file", later("")},
-		)},
+		{"dns", w.zoneList()},
+		{"webhook", section(webhookFields(&w.Webhook)...)},
 		{"admin", section(adminFields(&w.Admin)...)},
 	}
 }

@@ -1,6 +1,11 @@
 package config
 
-import "slices"
+import (
+	"cmp"
+	"crypto/tls"
+	"slices"
+	"strings"
+)
 
 // adminFields is the table of the admin server.
 func adminFields(a *Admin) []field {
@@ -10,11 +15,10 @@ func adminFields(a *Admin) []field {
 		{"anonymous", word(&a.Anonymous, []string{"read", "operate", "none"})},
 		{"tokens", tokens(&a.Tokens)},
 		{"hosts", scalars(&a.Hosts, host)},
-		{"base_path", later("/")},
+		{"base_path", scalar(&a.BasePath, basePath)},
 		{"tls", section(
-			field{"mode", later("off")},
-			field{"cert", later("")},
-			field{"key", later("")},
+			field{"cert", file(&a.Cert, readable)},
+			field{"key", file(&a.Key, private(groupMayRead))},
 		)},
 	}
 }
@@ -83,14 +87,52 @@ func tokenFields(t *Token) []field {
 	}
 }
 
-// checkAdmin finds an admin server that strangers could reach.
+// basePath accepts the path that all others of the admin server stand below.
+func basePath(s string) (string, *fault) {
+	const remedy = "for example /weir, or / for none"
+	parts := strings.Split(strings.TrimSuffix(s, "/"), "/")
+	if !strings.HasPrefix(s, "/") || len(s) > maxBasePath {
+		return "", faultf(remedy, "%q is no path", s)
+	}
+	for _, part := range parts[1:] {
+		if part == "" || strings.Trim(part, ".") == "" || strings.ContainsFunc(part, func(r rune) bool { return !letter(r) && !digit(r) && !strings.ContainsRune("-._~", r) }) {
+			return "", faultf(remedy, "%q is no path of plain words", s)
+		}
+	}
+	return cmp.Or(strings.Join(parts, "/"), "/"), nil
+}
+
+// maxBasePath is the length of the longest base path.
+const maxBasePath = 128
+
+// checkAdmin finds an admin server that strangers could reach, and half a
+// certificate.
 func (d *decoder) checkAdmin(w *draft) {
 	a := &w.Admin
+	d.checkAdminTLS(a)
 	if ip, _ := addressKey(a.Address); a.Address == "" || ip.IsLoopback() || len(a.Tokens) > 0 || d.faulty("admin.tokens") {
 		return
 	}
 	d.report(d.where("admin.address"), "admin.address", faultf("add tokens:, or listen on loopback, such as 127.0.0.1:8025",
 		"others than this machine could reach it, and there are no tokens to know them by"))
+}
+
+// checkAdminTLS finds a certificate without its key, or one that is of another.
+func (d *decoder) checkAdminTLS(a *Admin) {
+	const cert, key = "admin.tls.cert", "admin.tls.key"
+	if d.faulty(cert) || d.faulty(key) {
+		return
+	}
+	switch {
+	case a.Cert != "" && a.Key == "":
+		d.report(d.where(cert), cert, faultf("add key:, or leave both out", "a certificate without its key"))
+	case a.Cert == "" && a.Key != "":
+		d.report(d.where(key), key, faultf("add cert:, or leave both out", "a key without its certificate"))
+	case a.Cert != "":
+		if _, err := tls.LoadX509KeyPair(a.Cert, a.Key); err != nil {
+			d.report(d.where(cert), cert, faultf("both are PEM files; cert begins with the server's own certificate", "cert and key do not make a pair: %v", err))
+		}
+	}
 }
 
 // warnAdmin finds rights that nobody has.

@@ -40,6 +40,7 @@ func (d *decoder) warn(w *draft) {
 	d.warnShutdown(w)
 	d.warnAdmin(w)
 	d.warnConsul(w)
+	d.warnDNS(w)
 }
 
 // warnFile looks at a list of backends that is read later: until it is right,

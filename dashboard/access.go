@@ -129,6 +129,9 @@ func (s *Server) identify(r *http.Request) (caller, *refusal) {
 		return s.bearer(authorization, connectionOf(r).source(r))
 	}
 	c := connectionOf(r)
+	if from, ok := s.session(r); ok {
+		return from, nil
+	}
 	switch {
 	case c.unix:
 		return caller{who: c.user(), role: RoleOperate}, nil

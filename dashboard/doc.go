@@ -9,10 +9,15 @@
 // every order.
 //
 // What is read is answered from one registry snapshot, from the connectors' own
-// counters and from the event log; nothing is cached, and the rest is asked of the
-// small interfaces in [Deps], which app hands in. What is done, is done by them
-// too: orders and standby by the [Controller], reloads by the [Reloader], probes
-// by the [Prober].
+// counters and from the event log; the rest is asked of the small interfaces in
+// [Deps], which app hands in. Nothing is cached but for open pages: for all of them
+// together a reading is taken once a second, and each is sent what has changed in
+// it, see feed. The page itself is the files in page/, plain HTML, CSS and
+// JavaScript that are built in as they are. What is done, is done by them
+// too: orders and standby by the [Controller], orders about zones by the [DNS],
+// reloads by the [Reloader], probes by the [Prober]. Where messages went is what the
+// [History] knows. openapi.json describes all of it to programs, and is tested
+// against every answer.
 //
 // The package never changes anything itself: it decides neither who is eligible,
 // nor whether an order may be carried out, nor whether the process is ready.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"weir/internal/events"
@@ -59,7 +60,7 @@ type eventsAnswer struct {
 // serveEvents answers with the events that are kept: after an id, after a time,
 // or all.
 func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, _ caller) {
-	since, err := sinceOf(r)
+	since, err := s.sinceOf(r)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
@@ -77,8 +78,10 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, _ caller) {
 }
 
 // sinceOf is the id of the event after which to begin; 0: none is named. A
-// browser that comes back to a stream names the last one it got in a header.
-func sinceOf(r *http.Request) (uint64, error) {
+// browser that comes back to a stream names the last one it got in a header. With
+// the word that streams put before it, an id of another life of this process is
+// known for what it is: all that is kept is new to who brings it.
+func (s *Server) sinceOf(r *http.Request) (uint64, error) {
 	name, text, given := "Last-Event-ID", r.Header.Get("Last-Event-ID"), true
 	if text == "" {
 		query := r.URL.Query()
@@ -87,9 +90,16 @@ func sinceOf(r *http.Request) (uint64, error) {
 	if !given {
 		return 0, nil
 	}
-	id, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
+	life, number, told := strings.Cut(text, "-")
+	if !told {
+		number = text
+	}
+	id, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || told && life == "" {
 		return 0, errors.New(name + " wants the id of an event, a whole number")
+	}
+	if told && life != s.feed.boot {
+		return 0, nil
 	}
 	return id, nil
 }

@@ -197,9 +197,6 @@ func TestStandby(t *testing.T) {
 	if got := ask(s, "GET", "/v1/status").Body.String(); !strings.Contains(got, want) {
 		t.Errorf("the status lacks %s: %s", want, got)
 	}
-	if page := ask(s, "GET", "/").Body.String(); !strings.Contains(page, "This replica is in standby") {
-		t.Error("the page does not tell of it")
-	}
 	if w := tell(s, "POST", "/v1/standby", "off"); w.Code != 400 {
 		t.Errorf("a body that is none: %d", w.Code)
 	}

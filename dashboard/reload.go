@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"io"
 	"net/http"
 	"strconv"
 )
@@ -47,8 +46,7 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, _ caller) {
 		writeError(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	w.Header().Set("Content-Type", "application/yaml") // RFC 9512
-	_, _ = io.WriteString(w, text)                     // the client may be gone
+	writeTagged(w, r, "application/yaml", []byte(text)) // RFC 9512
 }
 
 // standbyAnswer is the answer of POST /v1/standby.

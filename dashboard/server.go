@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"log"
 	"net"
 	"net/http"
@@ -60,10 +59,13 @@ type Deps struct {
 	Listeners  Listeners    // nil: none
 	Sources    Sources      // nil: none are shown
 	Cluster    Cluster      // nil: this weir shares nothing
+	DNS        DNS          // nil: this weir keeps no zone
 	Prober     Prober       // nil: nothing can be probed from here
 	Controller Controller   // nil: no orders are taken here
 	Reloader   Reloader     // nil: there is no config file
-	Metrics    http.Handler // nil: there are none
+	History    History      // nil: no transactions are kept
+	Metrics    http.Handler // nil: there are none; one with a method Traffic() [Traffic] tells the page of flows, too
+	BasePath   string       // what stands before every path, such as /weir; empty: nothing
 	ErrorLog   *log.Logger  // what net/http complains of; nil: the standard logger
 }
 
@@ -75,8 +77,9 @@ type Server struct {
 	access   atomic.Pointer[access]
 	failures throttle
 	streams  atomic.Int64
+	pages    atomic.Int64
+	feed     feed
 	routes   map[string]route
-	page     *template.Template
 	now      func() time.Time
 }
 
@@ -90,21 +93,25 @@ type route struct {
 // New returns a server that is not ready yet, see [Server.SetReady], and that
 // lets only callers of a Unix socket in, see [Server.SetAccess].
 func New(deps Deps) *Server {
-	s := &Server{deps: deps, now: time.Now}
-	s.page = template.Must(template.New("page").Parse(pageText))
+	s := &Server{deps: deps, feed: newFeed(time.Now()), now: time.Now}
 	s.SetAccess(Access{})
 	s.routes = map[string]route{
-		"/":                 {http.MethodGet, RoleRead, s.servePage},
 		"/v1/status":        {http.MethodGet, RoleRead, s.serveStatus},
 		"/v1/events":        {http.MethodGet, RoleRead, s.serveEvents},
 		"/v1/events/stream": {http.MethodGet, RoleRead, s.serveStream},
 		"/v1/config":        {http.MethodGet, RoleRead, s.serveConfig},
+		"/v1/transactions":  {http.MethodGet, RoleRead, s.serveTransactions},
+		"/v1/openapi.json":  {http.MethodGet, RoleRead, s.serveOpenAPI},
 		"/v1/reload":        {http.MethodPost, RoleOperate, s.serveReload},
 		"/v1/standby":       {http.MethodPost, RoleOperate, s.serveStandby},
 		"/metrics":          {http.MethodGet, RoleRead, s.serveMetrics},
 		"/healthz":          {http.MethodGet, RoleNone, s.serveHealth},
 		"/readyz":           {http.MethodGet, RoleNone, s.serveReady},
+		"/v1/login":         {http.MethodPost, RoleNone, s.serveLogin},
+		"/v1/logout":        {http.MethodPost, RoleNone, s.serveLogout},
+		"/v1/page/stream":   {http.MethodGet, RoleRead, s.servePageStream},
 	}
+	s.addPage()
 	return s
 }
 
@@ -124,6 +131,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if strings.HasPrefix(r.URL.Path, backendsPath) {
 		s.serveBackend(w, r)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, zonesPath) {
+		s.serveZone(w, r)
 		return
 	}
 	route, ok := s.routes[r.URL.Path]
@@ -157,7 +168,7 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request, _ caller) 
 // calls by a Unix socket is known by the user that its process runs as.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	server := &http.Server{
-		Handler:           s,
+		Handler:           s.below(),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readHeaderTimeout, // bodies are a few words
 		WriteTimeout:      writeTimeout,

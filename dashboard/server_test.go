@@ -249,35 +249,6 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// What a connector says reaches the page as text, never as markup, and the page
-// asks for nothing else.
-func TestPage(t *testing.T) {
-	s, registry := newServer()
-	judge(registry)
-	s.SetReady(true)
-	w := ask(s, "GET", "/")
-	page := w.Body.String()
-	for _, want := range []string{
-		"mx-a", "192.0.2.1:25", "fax-a", "1 of 2 eligible", "0 of 1 eligible", "reboot", "inbound", "passed in 12.3 ms",
-		"pool fax: no eligible connector since", "554 &lt;go&gt; away", `http-equiv="refresh" content="2"`, "prefers-color-scheme",
-	} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the page lacks %q", want)
-		}
-	}
-	for _, unwanted := range []string{"<script", "<go>", "src=", "href=", "http://", "https://", "ZgotmplZ"} {
-		if strings.Contains(page, unwanted) {
-			t.Errorf("the page has %q", unwanted)
-		}
-	}
-	if got := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'") {
-		t.Errorf("content security policy %q", got)
-	}
-	if got := w.Header().Get("Content-Type"); w.Code != 200 || got != "text/html; charset=utf-8" {
-		t.Errorf("answered %d, %s", w.Code, got)
-	}
-}
-
 // start serves on a free port; stop ends it and tells what Run returned.
 func start(t *testing.T, s *Server) (address string, stop func() error) {
 	t.Helper()

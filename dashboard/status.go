@@ -18,7 +18,7 @@ type status struct {
 	Verdict   string         `json:"verdict"`
 	Pools     []poolStatus   `json:"pools"`
 	Listeners []Listener     `json:"listeners"`
-	DNS       []struct{}     `json:"dns"`
+	DNS       []DNSStatus    `json:"dns"`
 	Consul    consulStatus   `json:"consul"`
 	Replicas  []Replica      `json:"replicas"`
 	Discovery []SourceStatus `json:"discovery"`
@@ -95,8 +95,8 @@ type probeStatus struct {
 	MS    float64   `json:"ms"`
 }
 
-func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request, _ caller) {
-	writeJSON(w, http.StatusOK, s.status())
+func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, _ caller) {
+	writeTagged(w, r, "application/json", jsonOf(s.status()))
 }
 
 func (s *Server) status() status {
@@ -108,7 +108,7 @@ func (s *Server) status() status {
 		Verdict:   f.verdict(),
 		Pools:     []poolStatus{},
 		Listeners: []Listener{},
-		DNS:       []struct{}{},
+		DNS:       f.zones,
 		Consul:    consulStatus{f.consul},
 		Replicas:  append([]Replica{}, f.replicas...),
 		Discovery: append([]SourceStatus{}, f.sources...),
@@ -124,7 +124,7 @@ func (s *Server) status() status {
 
 // facts reads everything that the verdict follows from, once.
 func (s *Server) facts() facts {
-	f := facts{now: s.now(), unready: s.unready(), snapshot: s.deps.Registry.Snapshot()}
+	f := facts{now: s.now(), unready: s.unready(), snapshot: s.deps.Registry.Snapshot(), zones: s.zones()}
 	if s.deps.Sources != nil {
 		f.sources = s.deps.Sources.Sources()
 	}

@@ -22,7 +22,7 @@ const (
 // names, in Last-Event-ID or else in since; all that are kept when it names none.
 // It ends when the client goes, takes nothing any more, or the server stops.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, _ caller) {
-	since, err := sinceOf(r)
+	since, err := s.sinceOf(r)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
@@ -38,7 +38,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, _ caller) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	out := &stream{w: w, control: http.NewResponseController(w), now: s.now}
+	out := &stream{life: s.feed.boot, w: w, control: http.NewResponseController(w), now: s.now}
 	_ = out.control.SetReadDeadline(time.Time{}) // it would end the request; a recorder in a test has none
 	s.follow(r, out, since)
 }
@@ -75,6 +75,7 @@ func (s *Server) follow(r *http.Request, out *stream, since uint64) {
 
 // stream writes to one client. Its methods report whether the client is there.
 type stream struct {
+	life    string // of this process, before the ids of events
 	w       http.ResponseWriter
 	control *http.ResponseController
 	now     func() time.Time
@@ -88,7 +89,7 @@ func (o *stream) send(list []events.Event) bool {
 		if err != nil {
 			return false
 		}
-		fmt.Fprintf(&o.text, "id: %d\ndata: %s\n\n", list[i].ID, data)
+		fmt.Fprintf(&o.text, "id: %s-%d\ndata: %s\n\n", o.life, list[i].ID, data)
 	}
 	return o.write(o.text.Bytes())
 }

@@ -103,7 +103,7 @@ func TestStream(t *testing.T) {
 		p := newPipes()
 		stop := serve(s, p)
 		lines, body := open(t, p, "?since=1", "2") // the header counts
-		const event3 = `id: 3` + "\n" + `data: {"id":3,"time":"2000-01-01T00:00:00Z","kind":"backend","pool":"internet","backend":"mx-b","from":"up","to":"down","why":"3 probes in a row failed","by":"probe"}`
+		event3 := "id: " + s.feed.boot + "-3" + "\n" + `data: {"id":3,"time":"2000-01-01T00:00:00Z","kind":"backend","pool":"internet","backend":"mx-b","from":"up","to":"down","why":"3 probes in a row failed","by":"probe"}`
 		for i, want := range []string{":", event3} {
 			if got := next(lines); got != want {
 				t.Fatalf("block %d: %q, want %q", i, got, want)
@@ -146,7 +146,10 @@ func TestStreamFromTheStart(t *testing.T) {
 		s, _ := newServer()
 		p := newPipes()
 		stop := serve(s, p)
-		for query, first := range map[string]string{"": "id: 1\n", "?since=0": "id: 1\n", "?since=2": "id: 3\n", "?since=99": "id: 1\n"} {
+		for query, first := range map[string]string{
+			"": "1", "?since=0": "1", "?since=2": "3", "?since=99": "1", "?since=" + s.feed.boot + "-2": "3", "?since=another-2": "1",
+		} {
+			first = "id: " + s.feed.boot + "-" + first + "\n"
 			lines, body := open(t, p, query, "")
 			next(lines)
 			if got := next(lines); !strings.HasPrefix(got, first) {
@@ -200,6 +203,11 @@ func TestStreamRefusals(t *testing.T) {
 	w := httptest.NewRecorder()
 	if s.ServeHTTP(w, r); w.Code != 400 || !strings.Contains(w.Body.String(), "Last-Event-ID wants") {
 		t.Errorf("Last-Event-ID x: %d %s", w.Code, w.Body)
+	}
+	for _, since := range []string{"-2", "x-", "a-b-2"} {
+		if w := ask(s, "GET", "/v1/events?since="+since); w.Code != 400 {
+			t.Errorf("since=%s: %d", since, w.Code)
+		}
 	}
 	if w := ask(s, "POST", "/v1/events/stream"); w.Code != 405 {
 		t.Errorf("POST: %d", w.Code)

@@ -16,11 +16,19 @@ type facts struct {
 	sources  []SourceStatus
 	consul   ConsulStatus
 	replicas []Replica
+	zones    []DNSStatus
 }
 
 // verdict says in one sentence whether senders are served, the worst first, and
 // what needs a person behind it.
 func (f *facts) verdict() string {
+	senders, person := f.words()
+	return strings.Join(append(senders, person...), "; ")
+}
+
+// words are the parts of the verdict: of senders, at least one, and of what needs
+// a person.
+func (f *facts) words() (senders, person []string) {
 	var broken, thin []string
 	for _, p := range f.snapshot.Pools {
 		switch {
@@ -41,8 +49,7 @@ func (f *facts) verdict() string {
 	if len(words) == 0 {
 		words = []string{"mail flows"}
 	}
-	words = append(words, thin...)
-	return strings.Join(append(words, f.attention()...), "; ")
+	return words, append(thin, f.attention()...)
 }
 
 func brokenPool(p *backend.Pool) string {

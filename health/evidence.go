@@ -15,6 +15,7 @@ type accusation struct {
 	why      string
 	certain  bool // connections are refused: max_percent does not hold
 	deferral bool // counts only when the peers do not defer alike (P17)
+	silent   bool // stuck (P16)
 }
 
 // through is how recent a success must be for the connector to be at work still.

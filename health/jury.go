@@ -84,6 +84,7 @@ func (j *jury) decide(m *member, now time.Time) {
 	}
 	if m.circuit.state() == backend.BreakerHalfOpen { // it is out already
 		if !a.deferral || !j.alike(m, a.stage, now) {
+			m.stuck = m.stuck || a.silent // a trial that fails in another way does not make it less so
 			m.open(now, a.stage, a.why)
 		}
 		return
@@ -111,6 +112,7 @@ func (j *jury) decide(m *member, now time.Time) {
 	case !a.certain && ejected > most:
 		m.keep(now, fmt.Sprintf("%s; kept, because no more than %d of %d may be out at once (max_percent)", a.why, most, len(j.members)))
 	default:
+		m.stuck = a.silent
 		m.open(now, a.stage, a.why)
 	}
 }

@@ -28,6 +28,7 @@ type machine struct {
 	// What traffic says.
 	circuit   *circuit
 	cause     string // why the circuit is not closed
+	stuck     bool   // and that it was because of silence (P16)
 	turned    time.Time
 	ledger    ledger
 	failures  counts
@@ -228,6 +229,7 @@ func (m *machine) share(now time.Time) float64 {
 func (m *machine) fact(f *backend.HealthFact, now time.Time) {
 	f.Health, f.Since = m.verdict, m.since
 	f.Breaker, f.Stage = m.circuit.state(), m.circuit.stage
+	f.Stuck = m.stuck && f.Breaker != backend.BreakerClosed
 	f.Recovering = f.Breaker == backend.BreakerHalfOpen && !m.probesSuffice() ||
 		f.Breaker == backend.BreakerClosed && !m.ramp.IsZero()
 	f.Limit, f.Share, f.FullAt = m.capacity.limit, m.share(now), time.Time{}

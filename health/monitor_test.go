@@ -145,6 +145,7 @@ func TestTrafficEjects(t *testing.T) {
 		pass(2 * time.Second)
 		want(t, "on trial", b.member("a").State, backend.StateRecovering)
 		want(t, "one at a time", b.member("a").Health.Limit, 1)
+		want(t, "stuck, though it answered", b.member("a").Health.Stuck, false)
 		for range 2 {
 			b.traffic("a", backend.StageMail, backend.Success)
 			b.traffic("a", backend.StageRcpt, backend.Success)
@@ -175,9 +176,16 @@ func TestSilenceEjects(t *testing.T) {
 		want(t, "patience past the commit point", dot.Patience, 0)
 		pass(10*time.Second + 2*sitting)
 		want(t, "the state", b.member("a").State, backend.StateEjected)
+		want(t, "stuck", b.member("a").Health.Stuck, true)
 		for _, ticket := range append(tickets, dot) {
 			b.monitor.End(ticket, backend.Outcome{Verdict: backend.Waited})
 		}
+		pass(10 * time.Second)
+		want(t, "stuck on trial", b.member("a").Health.Stuck, true)
+		for range 2 {
+			b.traffic("a", backend.StageMail, backend.Success)
+		}
+		want(t, "stuck when it is cured", b.member("a").Health.Stuck, false)
 		want(t, "still waiting", (*b.monitor.watches.Load())[b.member("a").Backend].machine.ledger.underWay(), 0)
 	})
 }

@@ -161,6 +161,7 @@ func (j *jury) stuck(m *member, now time.Time) {
 			continue
 		}
 		m.accuse(stage, why, false)
+		m.accused.silent = true
 		return
 	}
 }

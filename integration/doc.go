@@ -13,6 +13,7 @@
 //	WEIR_RACE=1       build with the race detector
 //	WEIR_REQUIRE=1    (or CI=true) a missing server is a failure, not a skip
 //	WEIR_CONSUL=PATH  this Consul instead of the one that tools/setup keeps in the user's cache
+//	WEIR_PAGE_SHOTS=DIR  draw the pictures of the page into DIR (`make page-shots`)
 //	WEIR_DIRECT=1     leave weir out where a test allows it: proves senders and Postfix, when a failure is in doubt
 //
 // The benchmarks have an environment of their own, and fail when weir misses what it promises: TestBenchFaults, run by

@@ -15,12 +15,13 @@ func newCheck() *cobra.Command {
 		Long: `Say whether a config file is right, and everything that is wrong with it.
 
 --live asks the servers that a right file names, too, and prints a line for each:
-every connector under backends, as far as EHLO, and Consul. Run it where weir will
-run. It changes nothing and delivers nothing.`,
+every connector under backends, as far as EHLO, Consul, and the name servers whose
+zones weir would write. Run it where weir will run. It changes nothing and delivers
+nothing.`,
 		Args: noArgs,
 	}
 	path := configFlag(cmd)
-	live := cmd.Flags().Bool("live", false, "ask connectors and Consul too")
+	live := cmd.Flags().Bool("live", false, "ask connectors, Consul and name servers too")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, warnings, err := load(*path, cmd.ErrOrStderr())
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -194,6 +195,10 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	remedy := "is it running there? --admin or WEIR_ADMIN say where"
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return unreachableError{fmt.Errorf("weir is not reachable at %s: its certificate is not one that this machine trusts; SSL_CERT_FILE names a PEM file with its authority", c.where)}
+	}
 	if errors.Is(err, os.ErrPermission) {
 		remedy = "the socket is for its user and group only: become a member of the group, or use sudo"
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,4 +124,13 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("exit %d, stderr %q", code, stderr)
 		}
 	}
+}
+
+func TestAdminByHTTPS(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of the handshake
+	s.StartTLS()
+	defer s.Close()
+	expect(t, "events --admin "+s.URL, exitFailed, "", "weir: weir is not reachable at "+s.URL+
+		": its certificate is not one that this machine trusts; SSL_CERT_FILE names a PEM file with its authority\n")
 }

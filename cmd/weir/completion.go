@@ -50,20 +50,30 @@ func completeNames(flags *adminFlags, pools bool) cobra.CompletionFunc {
 		if pools && len(args) > 0 {
 			return nil, nothing
 		}
-		quiet := &cobra.Command{}
-		quiet.SetErr(nowhere{})
-		c, err := flags.client(quiet)
-		if err != nil {
-			return nil, nothing
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completionLongest)
-		defer cancel()
-		v, _, err := c.status(ctx)
-		if err != nil {
+		v := quietStatus(cmd.Context(), flags)
+		if v == nil {
 			return nil, nothing
 		}
 		return v.completions(args, typed, pools), nothing
 	}
+}
+
+// quietStatus is the status for completing names, or nil: a message would spoil the
+// command line.
+func quietStatus(ctx context.Context, flags *adminFlags) *view {
+	quiet := &cobra.Command{}
+	quiet.SetErr(nowhere{})
+	c, err := flags.client(quiet)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionLongest)
+	defer cancel()
+	v, _, err := c.status(ctx)
+	if err != nil {
+		return nil
+	}
+	return v
 }
 
 // nowhere takes what nobody shall read.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -74,7 +75,7 @@ func runEvents(cmd *cobra.Command, flags *eventFlags) error {
 	if !flags.follow {
 		return nil
 	}
-	f := follower{client: c, last: last, print: p.print, errs: cmd.ErrOrStderr()}
+	f := follower{client: c, last: strconv.FormatUint(last, 10), print: p.print, errs: cmd.ErrOrStderr()}
 	return f.follow(ctx)
 }
 

@@ -86,7 +86,9 @@ func (s *streamingWeir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestEventsFollow(t *testing.T) {
-	event := func(id int) string { return fmt.Sprintf("id: %d\ndata: {\"id\":%d,\"kind\":\"k%d\"}\n\n", id, id, id) }
+	event := func(id int) string {
+		return fmt.Sprintf("id: life-%d\ndata: {\"id\":%d,\"kind\":\"k%d\"}\n\n", id, id, id)
+	}
 	s := &streamingWeir{script: []string{event(8) + event(9), "503", event(10)}}
 	server := httptest.NewServer(s)
 	defer server.Close()
@@ -108,7 +110,7 @@ func TestEventsFollow(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if got := strings.Join(s.since, " "); got != "7 9 9" {
+	if got := strings.Join(s.since, " "); got != "7 life-9 life-9" {
 		t.Errorf("asked since %s", got)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ const (
 // follower follows the event stream through interruptions.
 type follower struct {
 	client *client
-	last   uint64 // id of the last event that was seen
+	last   string // id of the last event that was seen, as the stream writes it
 	print  func(*events.Event) error
 	errs   io.Writer
 }
@@ -69,7 +68,7 @@ func (f *follower) stream(ctx context.Context) (heard bool, err error) {
 	defer cancel(nil)
 	silence := time.AfterFunc(streamSilence, func() { cancel(errors.New("nothing was heard for " + streamSilence.String())) })
 	defer silence.Stop()
-	header := http.Header{"Accept": {"text/event-stream"}, "Last-Event-Id": {strconv.FormatUint(f.last, 10)}}
+	header := http.Header{"Accept": {"text/event-stream"}, "Last-Event-Id": {f.last}}
 	resp, err := f.client.open(ctx, http.MethodGet, "/v1/events/stream", nil, header)
 	if err != nil {
 		return false, f.why(ctx, err)
@@ -85,13 +84,20 @@ func (f *follower) stream(ctx context.Context) (heard bool, err error) {
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxEventLine)
+	coming := ""
 	for lines.Scan() {
 		heard = true
 		silence.Reset(streamSilence)
-		// Weir writes an event's data as one line, with its id inside.
+		// Weir writes an event's id and then its data, a line each.
+		if id, ok := strings.CutPrefix(lines.Text(), "id:"); ok {
+			coming = strings.TrimSpace(id)
+		}
 		if data, ok := strings.CutPrefix(lines.Text(), "data:"); ok {
 			if err := f.event(data); err != nil {
 				return true, finalError{err}
+			}
+			if coming != "" {
+				f.last = coming
 			}
 		}
 	}
@@ -118,6 +124,5 @@ func (f *follower) event(data string) error {
 	if err := json.Unmarshal([]byte(data), &e); err != nil {
 		return fmt.Errorf("reading an event of %s: %w", f.client.where, err)
 	}
-	f.last = e.ID
 	return f.print(&e)
 }

@@ -81,7 +81,7 @@ func liveChecks(cfg *config.Config, hostname string) []liveCheck {
 	if cfg.Consul != nil {
 		checks = append(checks, liveConsul(cfg.Consul))
 	}
-	return checks
+	return append(checks, liveZones(cfg)...)
 }
 
 // liveConnector goes as far as EHLO: a recipient or a message would be asking

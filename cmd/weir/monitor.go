@@ -61,7 +61,7 @@ func (v *view) monitor(wanted string, now time.Time) (code int, text string, err
 		for _, p := range v.worstFirst() {
 			j.pool(p, now)
 		}
-		j.sources(v)
+		j.sources(v, now)
 	}
 	if j.code == monitorOK && len(j.good) > 0 {
 		j.words = j.good
@@ -136,7 +136,7 @@ func (j *judgement) connector(c *connectorView) {
 	}
 }
 
-func (j *judgement) sources(v *view) {
+func (j *judgement) sources(v *view, now time.Time) {
 	for _, d := range v.Discovery {
 		if d.State == "stale" || d.State == "holding" {
 			j.bad(monitorWarning, "%s", strings.TrimSuffix(fmt.Sprintf("source %s of pool %s is %s: %s", d.Source, d.Pool, d.State, d.Why), ": "))
@@ -144,6 +144,11 @@ func (j *judgement) sources(v *view) {
 	}
 	if c := &v.Consul; c.Address != "" && !c.Reachable {
 		j.bad(monitorWarning, "%s", strings.TrimSuffix("consul is not reachable: "+c.Error, ": "))
+	}
+	for i := range v.DNS {
+		if words, well := zoneWords(&v.DNS[i], now); !well {
+			j.bad(monitorWarning, "zone %s: %s", v.DNS[i].Zone, words)
+		}
 	}
 	for i := range v.Replicas {
 		if r := &v.Replicas[i]; !r.Agrees && !r.Self {

@@ -244,14 +244,20 @@ func orderFor(cmd *cobra.Command, limit time.Duration, force bool) (dashboard.Or
 
 // confirm asks whether it is meant, where there is somebody to ask.
 func confirm(cmd *cobra.Command, connectors []*connectorView) error {
-	if !isTerminal(cmd.InOrStdin()) {
-		return errors.New("disable cuts what runs there, and nobody can be asked here: say --yes if it is meant, or use weir drain")
-	}
 	running := int64(0)
 	for _, c := range connectors {
 		running += c.InFlight
 	}
-	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "disable %s, with %s? [y/N] ", strings.Join(ids(connectors), ", "), inFlight(running))
+	return agree(cmd, fmt.Sprintf("disable %s, with %s", strings.Join(ids(connectors), ", "), inFlight(running)),
+		"disable cuts what runs there, and nobody can be asked here: say --yes if it is meant, or use weir drain")
+}
+
+// agree asks whether something is meant; where nobody can be asked it says why not.
+func agree(cmd *cobra.Command, what, nobody string) error {
+	if !isTerminal(cmd.InOrStdin()) {
+		return errors.New(nobody)
+	}
+	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%s? [y/N] ", what)
 	answer, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading the answer: %w", err)

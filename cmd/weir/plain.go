@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/dashboard"
 	"weir/internal/backend"
 )
 
@@ -69,6 +70,14 @@ func plainRest(b *strings.Builder, v *view) {
 	if c := &v.Consul; c.Address != "" {
 		state := map[bool]string{true: "reachable", false: "unreachable"}[c.Reachable]
 		line(b, "consul", c.Address, state, map[bool]string{true: "leader", false: "-"}[c.Leader], strings.Join(c.Unshared, ","), c.Error)
+	}
+	for i := range v.DNS {
+		if z := &v.DNS[i]; zoneState(z) != "ok" {
+			plainZone(b, &dashboard.DNSStatus{
+				Zone: z.Zone, Mode: z.Mode, Leader: z.Leader, Frozen: z.Frozen, Epoch: z.Epoch, Serial: z.Serial,
+				LastWrite: z.LastWrite, LagSeconds: z.LagSeconds, LastError: z.LastError,
+			})
+		}
 	}
 	if len(v.Replicas) > 1 {
 		for _, r := range v.Replicas {

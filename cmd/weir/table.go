@@ -206,6 +206,11 @@ func (s screen) rest(v *view, now time.Time) string {
 		words, well := consulWords(&v.Consul, now)
 		b.WriteString(s.in(map[bool]paint{false: yellow}[well], oneLine(words)) + "\n")
 	}
+	for i := range v.DNS {
+		if words, well := zoneWords(&v.DNS[i], now); !well {
+			b.WriteString(s.in(yellow, oneLine("zone "+v.DNS[i].Zone+": "+words)) + "\n")
+		}
+	}
 	if len(v.Replicas) > 1 {
 		for i := range v.Replicas {
 			words, well := replicaWords(&v.Replicas[i], now)

@@ -17,6 +17,7 @@ type view struct {
 	Discovery []dashboard.SourceStatus `json:"discovery"`
 	Consul    dashboard.ConsulStatus   `json:"consul"`
 	Replicas  []dashboard.Replica      `json:"replicas"`
+	DNS       []dashboard.DNSStatus    `json:"dns"`
 }
 
 type poolView struct {

@@ -32,6 +32,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.counted(out)
 	c.listeners(out)
 	c.shared(out)
+	c.zones(out)
 	c.process(out)
 }
 
@@ -59,6 +60,7 @@ func member(out sink, m *backend.Member, pool, name label) {
 			float64(c.n), pool, name, label{"state", c.state})
 	}
 	out.gauge("weir_backend_up", "1 while the connector's probes pass.", truth(m.Health.Health == backend.HealthUp), pool, name)
+	out.gauge("weir_backend_stuck", "1 while the connector is ejected because it took mail and then went silent.", truth(m.Health.Stuck), pool, name)
 	for state := backend.StateStarting; state <= backend.StateDisabled; state++ {
 		out.gauge("weir_backend_state", "1 for the state that the connector is in, 0 for the others.",
 			truth(m.State == state), pool, name, label{"state", state.String()})
@@ -131,10 +133,32 @@ func (c collector) shared(out sink) {
 	out.gauge("weir_leader", "1 on the replica that does what only one may do.", truth(leader))
 }
 
+// zones shows the zones that weir keeps. Only the replica that writes one knows of
+// its lag.
+func (c collector) zones(out sink) {
+	if c.deps.DNS == nil {
+		return
+	}
+	list := c.deps.DNS.DNS()
+	for i := range list {
+		z := &list[i]
+		zone := label{"zone", z.Zone}
+		for result, n := range z.Writes {
+			out.counter("weir_dns_updates_total", "Attempts to write the zone, by how they ended.", n, zone, label{"result", result})
+		}
+		out.gauge("weir_dns_lag_seconds", "Time for which the zone has not been what it should be.", z.LagSeconds, zone)
+		out.gauge("weir_dns_frozen", "1 while somebody's word keeps the zone from being written.", truth(z.Frozen != nil), zone)
+		out.gauge("weir_dns_error", "1 while something is wrong with keeping the zone.", truth(z.LastError != ""), zone)
+	}
+}
+
 func (c collector) process(out sink) {
 	if c.deps.Load != nil {
 		out.gauge("weir_replay_memory_bytes", "Memory that replay buffers hold.", float64(c.deps.Load.ReplayMemory()))
 		out.counter("weir_unbuffered_messages_total", "Messages that were relayed without a copy, for want of replay_memory.", c.deps.Load.Unbuffered())
+	}
+	if c.deps.Webhook != nil {
+		out.counter("weir_webhook_dropped_total", "Events that were not posted, because the receiver did not take them in time.", c.deps.Webhook.Dropped())
 	}
 	for i, result := range [...]string{"refused", "applied"} {
 		out.counter("weir_config_reloads_total", "Reloads of the config, by whether it was applied.", c.reloads[i].Load(), label{"result", result})

@@ -25,6 +25,16 @@ type Load interface {
 	Unbuffered() int64       // messages since the start that were relayed without a copy, for want of that memory
 }
 
+// DNS tells of the zones that weir keeps; a [dashboard.DNS] does.
+type DNS interface {
+	DNS() []dashboard.DNSStatus
+}
+
+// Webhook tells of what could not be posted.
+type Webhook interface {
+	Dropped() int64 // events since the start
+}
+
 // Deps is what is read at a scrape. Registry and Events are required. What a
 // reload replaces, an implementation asks for anew each time.
 type Deps struct {
@@ -34,7 +44,9 @@ type Deps struct {
 	Listeners dashboard.Listeners // nil: none
 	Sources   dashboard.Sources   // nil: none
 	Cluster   dashboard.Cluster   // nil: this weir shares nothing
+	DNS       DNS                 // nil: this weir keeps no zone
 	Load      Load                // nil: not known
+	Webhook   Webhook             // nil: there is none
 	ErrorLog  promhttp.Logger     // of series that could not be shown; nil: not told
 }
 

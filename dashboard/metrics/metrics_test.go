@@ -36,9 +36,16 @@ func (a *around) Listeners() []dashboard.Listener {
 func (a *around) Sources() []dashboard.SourceStatus { return a.sources }
 func (a *around) Consul() dashboard.ConsulStatus    { return a.consul }
 func (a *around) Replicas() []dashboard.Replica     { return nil }
-func (a *around) Waiting(pool string) int           { return len(pool) }
-func (a *around) ReplayMemory() int64               { return 4096 }
-func (a *around) Unbuffered() int64                 { return 5 }
+func (a *around) DNS() []dashboard.DNSStatus {
+	return []dashboard.DNSStatus{
+		{Zone: "example.com", LagSeconds: 1.5, LastError: "refused", Writes: map[string]int64{"written": 3, "refused": 1}},
+		{Zone: "example.net", Frozen: &dashboard.DNSFreeze{}},
+	}
+}
+func (a *around) Waiting(pool string) int { return len(pool) }
+func (a *around) ReplayMemory() int64     { return 4096 }
+func (a *around) Unbuffered() int64       { return 5 }
+func (a *around) Dropped() int64          { return 6 }
 
 // newMetrics has one pool of two connectors, a transaction, two transitions and
 // an unhappy reload.
@@ -50,6 +57,7 @@ func newMetrics(t *testing.T) (*Metrics, *around) {
 	})
 	a := registry.Snapshot().Pool("fax").Member("fax-a").Backend
 	registry.SetHealth(a, backend.HealthFact{Health: backend.HealthUp})
+	registry.SetHealth(registry.Snapshot().Pool("fax").Member("fax-b").Backend, backend.HealthFact{Stuck: true})
 	a.SetProbe(backend.ProbeFact{At: time.Now(), Took: 250 * time.Millisecond})
 	a.Acquire()
 	a.Traffic.Open.Add(5)
@@ -63,7 +71,7 @@ func newMetrics(t *testing.T) (*Metrics, *around) {
 	}
 	m := New(Deps{
 		Version: "1.2.3", Registry: registry, Events: events.NewLog(10),
-		Listeners: around, Sources: around, Cluster: around, Load: around, ErrorLog: log.New(io.Discard, "", 0),
+		Listeners: around, Sources: around, Cluster: around, DNS: around, Load: around, Webhook: around, ErrorLog: log.New(io.Discard, "", 0),
 	})
 	m.deps.Events.Append(events.OfBackend(a.ID(), "up", "down", "", ""))
 	m.deps.Events.Append(events.OfBackend(a.ID(), "down", "up", "", ""))
@@ -99,7 +107,7 @@ func TestSeries(t *testing.T) {
 		`weir_pool_eligible{pool="fax"} 1`, `weir_pool_redundant{pool="fax"} 0`, `weir_queue_waiting{pool="fax"} 3`,
 		`weir_backend_inflight{backend="fax-a",pool="fax"} 1`, `weir_backend_inflight{backend="fax-b",pool="fax"} 0`,
 		`weir_backend_connections{backend="fax-a",pool="fax",state="open"} 3`, `weir_backend_connections{backend="fax-a",pool="fax",state="idle"} 2`,
-		`weir_backend_up{backend="fax-a",pool="fax"} 1`, `weir_backend_up{backend="fax-b",pool="fax"} 0`,
+		`weir_backend_stuck{backend="fax-a",pool="fax"} 0`, `weir_backend_stuck{backend="fax-b",pool="fax"} 1`, `weir_backend_up{backend="fax-a",pool="fax"} 1`, `weir_backend_up{backend="fax-b",pool="fax"} 0`,
 		`weir_backend_state{backend="fax-a",pool="fax",state="up"} 1`, `weir_backend_state{backend="fax-a",pool="fax",state="drain"} 0`,
 		`weir_backend_state{backend="fax-b",pool="fax",state="starting"} 1`,
 		`weir_probe_seconds{backend="fax-a",pool="fax"} 0.25`, `weir_ambiguous_total{backend="fax-a",pool="fax"} 3`,
@@ -114,8 +122,10 @@ func TestSeries(t *testing.T) {
 		`weir_replies_total{by="weir",class="5xx",listener="inbound"} 0`, `weir_replays_total{pool="fax"} 1`,
 		`weir_sessions{listener="inbound"} 7`, `weir_sessions_limit{listener="inbound"} 20000`,
 		`weir_discovery_stale{pool="fax",source="consul"} 1`, `weir_discovery_stale{pool="fax",source="config"} 0`, `weir_discovery_stale{pool="fax",source="b?d"} 1`,
-		`weir_consul_reachable 1`, `weir_consul_unshared_flags 1`, `weir_leader 0`, `weir_replay_memory_bytes 4096`, `weir_unbuffered_messages_total 5`,
+		`weir_consul_reachable 1`, `weir_consul_unshared_flags 1`, `weir_leader 0`, `weir_replay_memory_bytes 4096`, `weir_unbuffered_messages_total 5`, `weir_webhook_dropped_total 6`,
 		`weir_config_reloads_total{result="applied"} 1`, `weir_config_reloads_total{result="refused"} 1`, `weir_config_last_reload_successful 0`,
+		`weir_dns_updates_total{result="written",zone="example.com"} 3`, `weir_dns_updates_total{result="refused",zone="example.com"} 1`,
+		`weir_dns_lag_seconds{zone="example.com"} 1.5`, `weir_dns_lag_seconds{zone="example.net"} 0`, `weir_dns_frozen{zone="example.net"} 1`, `weir_dns_error{zone="example.com"} 1`,
 		`weir_build_info{goversion="go`, `version="1.2.3"} 1`, `process_open_fds `, `go_goroutines `,
 	} {
 		if !strings.Contains(text, want) {

@@ -20,6 +20,8 @@ import (
 	"weir/internal/backend"
 	"weir/internal/cluster"
 	"weir/internal/events"
+	past "weir/internal/history"
+	"weir/internal/webhook"
 )
 
 // eventsKept is how many transitions are kept for the timeline: days of a quiet
@@ -40,17 +42,20 @@ type App struct {
 	state  string      // the state directory; empty: nothing is kept
 	consul *api.Client // nil: there is none
 
-	registry  *backend.Registry
-	events    *events.Log
-	cluster   *cluster.Cluster
-	discovery *discovery.Manager
-	health    *health.Monitor
-	balancer  *balancer.Server
-	prober    *prober
-	dashboard *dashboard.Server
-	metrics   *metrics.Metrics
-	sockets   *sockets
-	running   services
+	registry     *backend.Registry
+	events       *events.Log
+	cluster      *cluster.Cluster
+	discovery    *discovery.Manager
+	health       *health.Monitor
+	balancer     *balancer.Server
+	prober       *prober
+	zones        []*zone
+	transactions *past.Ring
+	webhook      *webhook.Sender
+	dashboard    *dashboard.Server
+	metrics      *metrics.Metrics
+	sockets      *sockets
+	running      services
 
 	current   atomic.Pointer[config.Config] // what is in force
 	reloading sync.Mutex                    // one reload at a time; guards source
@@ -74,7 +79,7 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	a.current.Store(cfg)
 	var err error
 	// Sockets first: a second weir on this machine must not touch the state of the first.
-	a.sockets, err = bind(context.Background(), cfg.Balancer.Listeners, cfg.Admin)
+	a.sockets, err = bind(context.Background(), cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +109,7 @@ func (a *App) build(cfg *config.Config) error {
 	if a.cluster, err = a.newCluster(cfg, hostname); err != nil {
 		return fmt.Errorf("joining the cluster: %w", err)
 	}
+	a.transactions, a.webhook = past.NewRing(cfg.History), a.newWebhook(cfg)
 	a.discovery = a.newDiscovery(cfg)
 	a.metrics = a.newMetrics()
 	a.health = health.New(a.registry, a.events, healthPools(cfg, hostname))
@@ -111,8 +117,11 @@ func (a *App) build(cfg *config.Config) error {
 		return fmt.Errorf("making the balancer: %w", err)
 	}
 	a.prober = newProber(cfg.Pools, dialers(cfg, hostname))
+	if a.zones, err = a.newZones(cfg); err != nil {
+		return err
+	}
 	a.dashboard = a.newDashboard(cfg)
-	return nil
+	return a.secureAdmin(cfg.Admin)
 }
 
 // hostnameOf returns the name that weir goes by: the machine's own when the
@@ -140,6 +149,15 @@ func (a *App) Ready() <-chan struct{} { return a.ready }
 // ListenerAddr returns where a listener listens, which tells the port when the
 // config left it to the system; nil when there is no such listener.
 func (a *App) ListenerAddr(name string) net.Addr { return a.sockets.addr(name) }
+
+// DNSAddr returns where the embedded DNS server answers that the config has listen
+// on an address; nil when there is none.
+func (a *App) DNSAddr(address string) net.Addr {
+	if d, ok := a.sockets.dns[address]; ok {
+		return d.streams.Addr()
+	}
+	return nil
+}
 
 // AdminAddr returns where the admin server listens; nil when there is none.
 func (a *App) AdminAddr() net.Addr {

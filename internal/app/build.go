@@ -1,6 +1,8 @@
 package app
 
 import (
+	"strings"
+
 	"weir/balancer"
 	"weir/config"
 	"weir/dashboard"
@@ -27,7 +29,7 @@ func (a *App) newBalancer(cfg *config.Config, hostname string) (*balancer.Server
 	return balancer.New(relay, balancer.Deps{
 		Registry: a.registry,
 		Observer: a.health,
-		Recorder: recorder{a.log, a.metrics.Meter()},
+		Recorder: recorder{a.log, a.metrics.Meter(), a.transactions},
 		Dialers:  dialers(cfg, hostname),
 	})
 }
@@ -45,7 +47,7 @@ func dialers(cfg *config.Config, hostname string) map[string]connector.Dialer {
 func (a *App) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Deps{
 		Version: a.opts.Version, Registry: a.registry, Events: a.events,
-		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a},
+		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a}, Load: loadStatus{a}, Webhook: a.webhook, DNS: zoneStatus{a},
 	})
 }
 
@@ -54,7 +56,7 @@ func (a *App) newDashboard(cfg *config.Config) *dashboard.Server {
 	d := dashboard.New(dashboard.Deps{
 		Version: a.opts.Version, Registry: a.registry, Events: a.events,
 		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a},
-		Prober: a.prober, Controller: controller{a}, Reloader: reloader{a}, Metrics: a.metrics,
+		Prober: a.prober, Controller: controller{a}, Reloader: reloader{a}, History: a.transactions, Metrics: a.metrics, BasePath: strings.TrimSuffix(cfg.Admin.BasePath, "/"), DNS: zoneStatus{a},
 	})
 	d.SetAccess(accessOf(cfg))
 	return d

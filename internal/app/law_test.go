@@ -30,7 +30,7 @@ type room struct {
 // house is the one way that imports point.
 func house() map[string]room {
 	const backend, smtp, connector = "internal/backend", "internal/smtp", "internal/connector"
-	const events, policies = "internal/events", "policies"
+	const events, policies, history = "internal/events", "policies", "internal/history"
 	none := []string{}
 	return map[string]room{
 		backend:            {1, none},
@@ -39,13 +39,15 @@ func house() map[string]room {
 		"internal/haproxy": {1, none}, // reads another program's file; knows nothing of ours
 		connector:          {2, []string{backend, smtp}},
 		events:             {2, []string{backend}},
+		history:            {2, none},
 		policies:           {2, []string{backend}},
 		"discovery":        {2, []string{backend}},
 		"internal/cluster": {2, []string{backend}},
 		"health":           {3, []string{backend, smtp, connector, events}},
 		"balancer":         {4, []string{backend, smtp, connector, policies}},
 		"dns":              {5, []string{backend, events}},
-		"dashboard":        {5, []string{backend, events}},
+		"dashboard":        {5, []string{backend, events, history}},
+		"internal/webhook": {5, []string{events}},
 		"config":           {6, nil},
 		"internal/sim":     {6, []string{backend, policies, "health"}},
 		"internal/app":     {7, nil},

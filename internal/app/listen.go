@@ -17,9 +17,10 @@ import (
 // sockets are the listening sockets of the process.
 type sockets struct {
 	mu    sync.Mutex
-	smtp  map[string]socket // by the listener's name
-	admin net.Listener      // nil: none
-	local net.Listener      // of the admin server too, in the file system; nil: none
+	smtp  map[string]socket    // by the listener's name
+	dns   map[string]dnsSocket // by the address that the config asks for
+	admin net.Listener         // nil: none
+	local net.Listener         // of the admin server too, in the file system; nil: none
 }
 
 // socket is an SMTP listener's, with the address that the config asks for.
@@ -31,11 +32,12 @@ type socket struct {
 // bind opens all sockets or none. The error names every one that could not be
 // opened, with the remedy. SO_REUSEPORT is never set: two processes would share
 // a port without either noticing.
-func bind(ctx context.Context, listeners []balancer.ListenerConfig, admin config.Admin) (*sockets, error) {
-	s := &sockets{smtp: map[string]socket{}}
+func bind(ctx context.Context, cfg *config.Config) (*sockets, error) {
+	s := &sockets{smtp: map[string]socket{}, dns: map[string]dnsSocket{}}
+	admin := cfg.Admin
 	var lc net.ListenConfig
-	fresh, err := s.open(ctx, listeners)
-	errs := []error{err}
+	fresh, err := s.open(ctx, cfg.Balancer.Listeners)
+	errs := []error{err, s.openDNS(ctx, cfg.DNS)}
 	s.smtp = fresh
 	if admin.Address != "" {
 		if s.admin, err = lc.Listen(ctx, "tcp", admin.Address); err != nil {
@@ -153,6 +155,9 @@ func (s *sockets) close() {
 		if ln != nil {
 			_ = ln.Close()
 		}
+	}
+	for _, d := range s.dns {
+		_, _ = d.streams.Close(), d.packets.Close()
 	}
 }
 

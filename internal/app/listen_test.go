@@ -22,12 +22,14 @@ func occupied(t *testing.T) string {
 	return ln.Addr().String()
 }
 
+func configOf(admin string, listeners ...balancer.ListenerConfig) *config.Config {
+	return &config.Config{Balancer: balancer.Config{Listeners: listeners}, Admin: config.Admin{Address: admin}}
+}
+
 func TestBindNamesEveryAddressThatIsTaken(t *testing.T) {
 	one, two := occupied(t), occupied(t)
 	free := "127.0.0.1:0"
-	_, err := bind(t.Context(), []balancer.ListenerConfig{
-		{Name: "inbound", Address: one}, {Name: "fine", Address: free},
-	}, config.Admin{Address: two})
+	_, err := bind(t.Context(), configOf(two, balancer.ListenerConfig{Name: "inbound", Address: one}, balancer.ListenerConfig{Name: "fine", Address: free}))
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("got %v", err)
 	}
@@ -47,13 +49,13 @@ func TestBindNamesEveryAddressThatIsTaken(t *testing.T) {
 }
 
 func TestBindOpensAllOrNone(t *testing.T) {
-	s, err := bind(t.Context(), []balancer.ListenerConfig{{Name: "inbound", Address: "127.0.0.1:0"}}, config.Admin{})
+	s, err := bind(t.Context(), configOf("", balancer.ListenerConfig{Name: "inbound", Address: "127.0.0.1:0"}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := s.smtp["inbound"].Addr().String()
 	s.close()
-	_, err = bind(t.Context(), []balancer.ListenerConfig{{Name: "inbound", Address: addr}}, config.Admin{Address: occupied(t)})
+	_, err = bind(t.Context(), configOf(occupied(t), balancer.ListenerConfig{Name: "inbound", Address: addr}))
 	if err == nil {
 		t.Fatal("an address that is taken was opened")
 	}

@@ -49,7 +49,7 @@ func sampleRecord() *balancer.Record {
 
 func TestTransactionLine(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "info", Format: "json"})
-	recorder{l, nil}.Transaction(sampleRecord())
+	recorder{l, nil, nil}.Transaction(sampleRecord())
 	want := map[string]any{
 		"level": "info", "time": "2026-01-02T03:04:05.678Z", "msg": "transaction",
 		"session": "s1", "id": "t1", "listener": "inbound", "client": "192.0.2.7:4321", "helo": "mx.example.org", "tls": "",
@@ -70,7 +70,7 @@ func TestTransactionLine(t *testing.T) {
 
 func TestTransactionLineOfNothing(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "info"})
-	recorder{l, nil}.Transaction(&balancer.Record{Outcome: balancer.Aborted})
+	recorder{l, nil, nil}.Transaction(&balancer.Record{Outcome: balancer.Aborted})
 	got := decode(t, out.String())
 	for field, want := range map[string]any{
 		"from": "", "rcpts": []any{}, "tries": []any{}, "stage": "", "code": 0.0, "reply": "", "by": "",
@@ -91,7 +91,7 @@ func TestMaskedTransactionLine(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "info", MaskAddresses: true})
 	rec := sampleRecord()
 	rec.Reply = smtp.NewReply(550, smtp.EnhancedCode{Class: 5, Subject: 1, Detail: 1}, "<bob@example.com> unknown")
-	recorder{l, nil}.Transaction(rec)
+	recorder{l, nil, nil}.Transaction(rec)
 	for _, name := range []string{"alice", "bob"} {
 		if strings.Contains(out.String(), name) {
 			t.Errorf("%s is in %s", name, out)
@@ -108,12 +108,12 @@ func TestMaskedTransactionLine(t *testing.T) {
 func TestAmbiguousGetsALineOfItsOwn(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "warn"})
 	rec := sampleRecord()
-	recorder{l, nil}.Transaction(rec)
+	recorder{l, nil, nil}.Transaction(rec)
 	if out.Len() > 0 {
 		t.Fatalf("a transaction is logged at level warn: %s", out)
 	}
 	rec.Outcome, rec.Digest, rec.Suspect = balancer.Ambiguous, "abcd", true
-	recorder{l, nil}.Transaction(rec)
+	recorder{l, nil, nil}.Transaction(rec)
 	got := decode(t, out.String())
 	for field, want := range map[string]any{
 		"level": "warn", "msg": "ambiguous", "id": "t1", "pool": "internet", "backend": "mx-b", "envelope_digest": "abcd",
@@ -128,7 +128,7 @@ func TestSuspectIsAField(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "info"})
 	rec := sampleRecord()
 	rec.Suspect, rec.ByConnector = true, false
-	recorder{l, nil}.Transaction(rec)
+	recorder{l, nil, nil}.Transaction(rec)
 	if got := decode(t, out.String()); got["suspect"] != true || got["by"] != "weir" {
 		t.Errorf("got %v", got)
 	}
@@ -136,7 +136,7 @@ func TestSuspectIsAField(t *testing.T) {
 
 func TestSessionLine(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "info"})
-	recorder{l, nil}.Session(&balancer.SessionRecord{
+	recorder{l, nil, nil}.Session(&balancer.SessionRecord{
 		Session: "s1", Listener: "inbound", Client: netip.MustParseAddrPort("[2001:db8::1]:99"),
 		HELO: "x", Reason: "sender left", Duration: 2 * time.Second,
 	})
@@ -151,7 +151,7 @@ func TestSessionLine(t *testing.T) {
 
 func TestConsoleIsForPeople(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "info", Format: "console"})
-	recorder{l, nil}.Session(&balancer.SessionRecord{Session: "s1", Reason: "sender left"})
+	recorder{l, nil, nil}.Session(&balancer.SessionRecord{Session: "s1", Reason: "sender left"})
 	got := out.String()
 	if !strings.Contains(got, "INF session ") || !strings.Contains(got, `reason="sender left"`) {
 		t.Errorf("got %q", got)

@@ -6,6 +6,7 @@ import (
 	"weir/balancer"
 	"weir/dashboard/metrics"
 	"weir/internal/backend"
+	past "weir/internal/history"
 )
 
 // recorder writes what the balancer tells into the log. It keeps nothing of a
@@ -13,21 +14,24 @@ import (
 type recorder struct {
 	log   *logger
 	meter *metrics.Meter // nil: nothing is counted
+	past  *past.Ring     // nil: nothing is remembered
 }
 
 // Transaction writes the line of a transaction that has ended, and one more
 // when nobody knows whether the connector took the message (P9).
 func (r recorder) Transaction(rec *balancer.Record) {
+	reply := r.text(rec.Reply.String()) // once for both
 	e := r.log.info("transaction")
 	if e != nil {
 		r.who(e, rec)
 		r.where(e, rec)
-		r.how(e, rec)
+		r.how(e, rec, reply)
 		e.Send()
 	}
 	if rec.Outcome == balancer.Ambiguous {
 		r.ambiguous(rec)
 	}
+	r.remember(rec, reply)
 	if r.meter != nil {
 		r.meter.Transaction(rec.Listener, rec.Pool, rec.Backend, string(rec.Outcome), byWhom(rec), rec.Reply.Code/100, &rec.Stages, rec.Replays)
 	}
@@ -74,8 +78,8 @@ func (r recorder) where(e *zerolog.Event, rec *balancer.Record) {
 }
 
 // how adds the result.
-func (r recorder) how(e *zerolog.Event, rec *balancer.Record) {
-	e.Int("code", rec.Reply.Code).Str("reply", r.text(rec.Reply.String())).Str("by", byWhom(rec)).
+func (r recorder) how(e *zerolog.Event, rec *balancer.Record, reply string) {
+	e.Int("code", rec.Reply.Code).Str("reply", reply).Str("by", byWhom(rec)).
 		Str("message_id", rec.MessageID).Int64("bytes", rec.Bytes).
 		Float64("duration_ms", milliseconds(rec.Duration)).
 		Object("stages_ms", (*stages)(rec)).Str("outcome", string(rec.Outcome))

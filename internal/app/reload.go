@@ -113,6 +113,8 @@ func (a *App) adopt(next *config.Config) error {
 	a.prober.set(next.Pools, dialers(next, hostname))
 	a.dashboard.SetAccess(accessOf(next))
 	a.log.set(next.Log)
+	a.transactions.Resize(next.History)
+	a.webhook.Set(targetOf(next))
 	a.registry.SetPools(poolsOf(next.Pools, nil))
 	a.moveSockets(fresh, next)
 	return nil

@@ -41,6 +41,7 @@ func (a *App) logStart() {
 func (a *App) start(ctx context.Context) error {
 	a.running.add(a.spawn(ctx, "log", a.logEvents))
 	a.running.add(a.spawn(ctx, "metrics", a.metrics.Run))
+	a.running.add(a.spawn(ctx, "webhook", a.webhook.Run))
 	for _, ln := range []net.Listener{a.sockets.admin, a.sockets.local} {
 		if ln != nil {
 			a.running.add(a.spawn(ctx, "admin", func(ctx context.Context) error { return a.dashboard.Run(ctx, ln) }))
@@ -50,6 +51,7 @@ func (a *App) start(ctx context.Context) error {
 	defer cancel()
 	a.running.add(a.spawn(ctx, "cluster", a.cluster.Run))
 	a.running.add(a.spawn(ctx, "discovery", a.discovery.Run))
+	a.running.add(a.spawn(ctx, "dns", a.serveZones))
 	if err := a.await(patience, a.discovery.First()); err != nil {
 		return err
 	}
@@ -88,6 +90,7 @@ func (a *App) serve(ctx context.Context) error {
 	}
 	a.registry.SetStarted()
 	a.running.add(a.spawn(ctx, "pools", a.watchPools))
+	a.running.add(a.spawn(ctx, "publishers", a.publishZones))
 	a.running.add(a.spawn(ctx, "balancer", a.balancer.Run))
 	for _, l := range a.config().Balancer.Listeners {
 		a.serveListener(l.Name, a.sockets.listener(l.Name))

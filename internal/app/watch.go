@@ -52,7 +52,8 @@ func worrying(to string) bool {
 	case backend.StateDown.String(), backend.StateEjected.String(), poolEmpty, poolThin, poolPanic,
 		"suspect", "lost", "expiring", // health's words for a probe, for capabilities and for a certificate
 		string(discovery.Stale), string(discovery.Holding),
-		"away", "silent", "trouble", "refused": // of Consul, a replica, the state file and a reload
+		"away", "silent", "trouble", "refused", // of Consul, a replica, the state file and a reload
+		"error", "changed": // of a zone
 		return true
 	}
 	return false

@@ -136,6 +136,21 @@ func (ps *peers) leftLongAgo(name string, now time.Time) bool {
 	return p != nil && p.view.Left && now.Sub(p.heard) > leftFor
 }
 
+// departed returns the replicas that were stopped in an orderly way a moment ago,
+// by name.
+func (ps *peers) departed() []other {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	var out []other
+	for name, p := range ps.byName {
+		if p.view.Left && !p.gone {
+			out = append(out, other{name: name, view: p.view, heard: p.heard})
+		}
+	}
+	slices.SortFunc(out, func(a, b other) int { return cmp.Compare(a.name, b.name) })
+	return out
+}
+
 // other is another replica at one moment.
 type other struct {
 	name  string

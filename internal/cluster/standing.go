@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"weir/internal/backend"
@@ -73,6 +72,10 @@ func (c *Cluster) member(id backend.ID) *backend.Member {
 	return p.Member(id.Name)
 }
 
+// Complete reports whether the views of the others are known: without Consul there
+// are none.
+func (c *Cluster) Complete() bool { return c.client == nil || c.peers.complete() }
+
 // Replica is one replica of the cluster.
 type Replica struct {
 	Name      string
@@ -84,6 +87,7 @@ type Replica struct {
 	Advertise []netip.Addr
 	Seen      time.Time // when its last view was heard, by this replica's clock
 	Agrees    bool      // it sees the same connectors eligible as this one
+	Blind     bool      // it sees no connector eligible at all
 }
 
 // Replicas returns this replica and then the others by name, with those that fell
@@ -94,12 +98,24 @@ func (c *Cluster) Replicas() []Replica {
 	_, leading := c.Leading()
 	list := []Replica{{
 		Name: c.name, Self: true, Live: true, Leader: leading, Standby: own.Standby,
-		Version: own.Version, Advertise: own.Advertise, Seen: now, Agrees: true,
+		Version: own.Version, Advertise: own.Advertise, Seen: now, Agrees: true, Blind: own.blind(),
 	}}
 	for _, o := range c.peers.others(now) {
 		list = append(list, Replica{
 			Name: o.name, Live: o.live, Leader: o.live && o.view.Leader, Standby: o.view.Standby, Version: o.view.Version,
-			Advertise: o.view.Advertise, Seen: o.heard, Agrees: own.agrees(o.view),
+			Advertise: o.view.Advertise, Seen: o.heard, Agrees: own.agrees(o.view), Blind: o.view.blind(),
+		})
+	}
+	return list
+}
+
+// Departed returns the replicas that were stopped in an orderly way and have not
+// come back, for as long as that is remembered: a minute.
+func (c *Cluster) Departed() []Replica {
+	var list []Replica
+	for _, o := range c.peers.departed() {
+		list = append(list, Replica{
+			Name: o.name, Standby: true, Version: o.view.Version, Advertise: o.view.Advertise, Seen: o.heard, Blind: true,
 		})
 	}
 	return list
@@ -137,17 +153,4 @@ func (c *Cluster) Votes(id backend.ID) (out, live int) {
 		}
 	}
 	return out, len(sights)
-}
-
-// Advertised returns the addresses of the live replicas that do not stand by, in
-// order and each once, for DNS.
-func (c *Cluster) Advertised() []netip.Addr {
-	var addresses []netip.Addr
-	for _, r := range c.Replicas() {
-		if r.Live && !r.Standby {
-			addresses = append(addresses, r.Advertise...)
-		}
-	}
-	slices.SortFunc(addresses, netip.Addr.Compare)
-	return slices.Compact(addresses)
 }

@@ -98,6 +98,16 @@ func (v view) busy() bool {
 // text is the view as its key holds it.
 func (v view) text() ([]byte, error) { return json.Marshal(v) }
 
+// blind reports whether no connector at all is eligible for that replica.
+func (v view) blind() bool {
+	for _, n := range v.Eligible {
+		if n > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // essence is the view without its time, to tell whether it says anything new.
 func (v view) essence() string {
 	v.Seen = time.Time{}
@@ -110,7 +120,9 @@ func (v view) essence() string {
 
 // farewell is the last view of a replica that stops.
 func (c *Cluster) farewell() []byte {
-	text, err := view{Name: c.name, Version: c.cfg.Version, Left: true, Seen: time.Now().UTC()}.text()
+	text, err := view{
+		Name: c.name, Version: c.cfg.Version, Standby: true, Left: true, Advertise: c.cfg.Advertise, Seen: time.Now().UTC(),
+	}.text()
 	if err != nil {
 		return nil
 	}

@@ -108,10 +108,16 @@ func TestStoppedReplicaIsNotMissed(t *testing.T) {
 		if s := first.Look(idOf("a")); !s.Safe || len(s.Replicas) != 1 {
 			t.Errorf("%+v", s)
 		}
-		if len(first.Advertised()) != 1 {
-			t.Errorf("advertised %v", first.Advertised())
+		if len(advertised(first)) != 1 {
+			t.Errorf("advertised %v", advertised(first))
+		}
+		if left := first.Departed(); len(left) != 1 || left[0].Name != other.Name() || !left[0].Standby || len(left[0].Advertise) != 1 {
+			t.Errorf("departed %+v", left)
 		}
 		pass(2 * time.Minute)
+		if left := first.Departed(); len(left) != 0 {
+			t.Errorf("two minutes later: departed %+v", left)
+		}
 		if got := consul.get("weir/test/views/" + other.Name()); got != "" {
 			t.Errorf("its last view was left behind: %s", got)
 		}
@@ -178,14 +184,14 @@ func TestAdvertised(t *testing.T) {
 	fleet(t, 3, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
 		want := []netip.Addr{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3")}
 		for _, r := range replicas {
-			if got := r.Advertised(); !slices.Equal(got, want) {
+			if got := advertised(r); !slices.Equal(got, want) {
 				t.Errorf("%v", got)
 			}
 		}
 		replicas[1].Standby(true)
 		settle()
 		for _, r := range replicas {
-			if got := r.Advertised(); !slices.Equal(got, []netip.Addr{want[0], want[2]}) {
+			if got := advertised(r); !slices.Equal(got, []netip.Addr{want[0], want[2]}) {
 				t.Errorf("with one standing by: %v", got)
 			}
 		}
@@ -261,4 +267,17 @@ func TestViewsAreShownSparingly(t *testing.T) {
 			t.Errorf("%d writes in 10 s of flapping", n)
 		}
 	})
+}
+
+// advertised is what DNS makes of the replicas: the addresses of those that are
+// live and do not stand by, in order.
+func advertised(c interface{ Replicas() []Replica }) []netip.Addr {
+	var addresses []netip.Addr
+	for _, r := range c.Replicas() {
+		if r.Live && !r.Standby {
+			addresses = append(addresses, r.Advertise...)
+		}
+	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return slices.Compact(addresses)
 }

@@ -13,6 +13,7 @@ const (
 	poolName     = "demo"
 	pageAddress  = "127.0.0.1:8025" // where the page is in real life, too
 	anyAddress   = "127.0.0.1:0"    // when somebody listens there
+	zoneAddress  = anyAddress       // of the embedded DNS server
 )
 
 // configText is the demo's config file. Its timeouts are far shorter than the
@@ -38,6 +39,13 @@ pools:
     slow_start: 5s
     backends:
 @BACKENDS@
+dns:
+  - zone: demo.test
+    ttl: 5s
+    records: [{name: mx-pool, type: A, pool: demo}]
+    serve: {address: "127.0.0.1:0", ns: [ns.demo.test], contact: hostmaster}
+    hold_down: {out: 2s, in: 5s}
+    min_interval: 1s
 admin:
   address: "@ADMIN@"
 `
@@ -46,8 +54,9 @@ admin:
 // takes the text the way that every config file goes.
 func parseConfig(connectors []*connector, admin string) (*config.Config, error) {
 	var list strings.Builder
-	for _, c := range connectors {
-		fmt.Fprintf(&list, "      - {name: %s, address: %q}\n", c.name, c.address)
+	for i, c := range connectors {
+		// What DNS shows are addresses for documentation (RFC 5737): nobody else has them.
+		fmt.Fprintf(&list, "      - {name: %s, address: %q, publish: 192.0.2.%d}\n", c.name, c.address, i+1)
 	}
 	text := strings.NewReplacer("@BACKENDS@\n", list.String(), "@ADMIN@", admin).Replace(configText)
 	cfg, _, err := config.Parse("demo.yaml", []byte(text))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -57,6 +58,10 @@ func (r *reporter) greet() {
 	r.print("weir demo: %d connectors, %d senders with one long connection each; Ctrl-C ends it\n", len(r.connectors), senders)
 	if addr := r.app.AdminAddr(); addr != nil {
 		r.print("page: http://%s/   status: http://%s/v1/status   SMTP: %s\n", addr, addr, r.app.ListenerAddr(listenerName))
+	}
+	if addr := r.app.DNSAddr(zoneAddress); addr != nil {
+		host, port, _ := net.SplitHostPort(addr.String())
+		r.print("DNS:  dig +short -p %s @%s mx-pool.demo.test\n", port, host)
 	}
 	r.print("each line: messages a second, then each connector's share and state\n\n")
 }

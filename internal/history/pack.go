@@ -1,0 +1,111 @@
+package history
+
+import (
+	"encoding/binary"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Bounds of what is kept of one transaction. A sender chooses most of the words,
+// and may choose long ones.
+const (
+	maxText  = 320 // bytes of any text: an address has no more (RFC 5321 section 4.5.3.1)
+	maxReply = 512 // bytes of the reply
+	maxRcpts = 20
+	maxTries = 8
+)
+
+// Fields are packed one behind the other: numbers as varints, texts behind their
+// lengths. The functions append, so that the caller's memory may be its stack's.
+
+func text(out []byte, s string, most int) []byte {
+	s = s[:min(len(s), most)]
+	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
+}
+
+// pack appends a transaction to out.
+func pack(out []byte, t *Transaction) []byte {
+	out = binary.AppendVarint(out, t.Time.UnixNano())
+	out = binary.AppendVarint(out, int64(math.Round(t.DurationMS*1000)))
+	for _, s := range [...]string{t.ID, t.Session, t.Listener, t.HELO, t.From} {
+		out = text(out, s, maxText)
+	}
+	out = packClient(out, t.Client)
+	kept := t.Rcpts[:min(len(t.Rcpts), maxRcpts)]
+	out = binary.AppendVarint(out, int64(max(t.RcptCount, len(t.Rcpts))))
+	out = binary.AppendVarint(out, int64(len(kept)))
+	for _, s := range kept {
+		out = text(out, s, maxText)
+	}
+	tries := t.Tries[:min(len(t.Tries), maxTries)]
+	out = binary.AppendVarint(out, int64(len(tries)))
+	for i := range tries {
+		out = text(text(out, tries[i].Backend, maxText), tries[i].Why, maxText)
+	}
+	out = text(out, t.Reply, maxReply)
+	for _, s := range [...]string{t.Pool, t.Backend, t.Stage, t.By, t.RemoteID, t.MessageID, t.Outcome} {
+		out = text(out, s, maxText)
+	}
+	out = binary.AppendVarint(out, int64(t.Code))
+	out = binary.AppendVarint(out, t.Bytes)
+	return binary.AppendVarint(out, int64(t.Replays))
+}
+
+func packClient(out []byte, client netip.AddrPort) []byte {
+	var space [64]byte // an IPv6 address with a port and a zone
+	at := space[:0]
+	if client.IsValid() {
+		at = client.AppendTo(at)
+	}
+	return append(binary.AppendUvarint(out, uint64(len(at))), at...)
+}
+
+// reader reads what was packed here, and nothing else.
+type reader struct{ in []byte }
+
+func (r *reader) number() int64 {
+	n, size := binary.Varint(r.in)
+	r.in = r.in[size:]
+	return n
+}
+
+func (r *reader) text() string {
+	length, size := binary.Uvarint(r.in)
+	end := size + int(length)
+	s := string(r.in[size:end])
+	r.in = r.in[end:]
+	return s
+}
+
+// unpack is the opposite of [pack].
+func unpack(packed []byte) Transaction {
+	r := reader{packed}
+	t := Transaction{Time: time.Unix(0, r.number()).UTC(), DurationMS: float64(r.number()) / 1000}
+	for _, s := range [...]*string{&t.ID, &t.Session, &t.Listener, &t.HELO, &t.From} {
+		*s = r.text()
+	}
+	t.Client, _ = netip.ParseAddrPort(r.text()) // none stays none
+	all := int(r.number())
+	t.Rcpts = make([]string, r.number())
+	for i := range t.Rcpts {
+		t.Rcpts[i] = r.text()
+	}
+	if all > len(t.Rcpts) {
+		t.RcptCount = all
+	}
+	t.Tries = make([]Try, r.number())
+	for i := range t.Tries {
+		t.Tries[i] = Try{r.text(), r.text()}
+	}
+	t.Reply = r.text()
+	for _, s := range [...]*string{&t.Pool, &t.Backend, &t.Stage, &t.By, &t.RemoteID, &t.MessageID, &t.Outcome} {
+		*s = r.text()
+	}
+	t.Code, t.Bytes, t.Replays = int(r.number()), r.number(), int(r.number())
+	return t
+}
+
+// clone returns a piece of memory of just the size that is needed.
+func clone(packed []byte) []byte { return slices.Clip(append(make([]byte, 0, len(packed)), packed...)) }
