@@ -16,7 +16,7 @@ HOURS    := ^(TestEveryFaultIsFound|TestNoFalseAlarms|TestCourtOnRandomEvents)
 REQUIRE  := $(if $(filter 0,$(shell id -u)),1,)
 
 .DEFAULT_GOAL := help
-.PHONY: page-shots help build run test check unit hours allocs real bench bench-faults bench-consul fuzz clean setup
+.PHONY: page-shots help build run test check unit hours allocs real bench bench-faults bench-consul bench-page fuzz clean setup
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,11 @@ bench-consul: ## how soon a change in Consul or a drain decides, and what thousa
 	@$(TIMED) setup tools/setup
 	@WEIR_BENCH_CONSUL=1 WEIR_BENCH_QUICK=$(QUICK) WEIR_REQUIRE=$(REQUIRE) \
 	  $(TIMED) consul $(GO) test -count=1 -timeout 40m -v -run '^TestBenchConsul$$' ./integration
+
+bench-page: ## what 400 open streams and 40 scrapes a second cost the mail, watched and unwatched by turns; QUICK=1 is short
+	@$(TIMED) setup tools/setup
+	@WEIR_BENCH_PAGE=1 WEIR_BENCH_QUICK=$(QUICK) WEIR_REQUIRE=$(REQUIRE) \
+	  $(TIMED) page $(GO) test -count=1 -timeout 40m -v -run '^TestBenchPage$$' ./integration
 
 page-shots: ## draw the pictures of docs/img anew, with Chromium; a minute and a half
 	@WEIR_PAGE_SHOTS=$(abspath docs/img) WEIR_REQUIRE=$(REQUIRE) $(TIMED) shots $(GO) test -count=1 -run '^TestPage_Shots$$' ./integration

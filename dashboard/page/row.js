@@ -42,7 +42,7 @@ export class Row {
       cell("number", "In flight", this.inflight),
       cell("number", "Messages/s", this.speed),
       cell("number", "Failures", this.failures),
-      cell("number latency", "p50, p99", this.p50, this.p99),
+      cell("number latency", "p50, p99", this.p50, " ", this.p99),
       cell("probe", "Last probe", this.probe, this.probed),
       cell("order", "Order", this.order));
   }

@@ -169,9 +169,9 @@ export class PoolTable {
 
 // standing is how redundant a pool is, in a kind and in words.
 function standing(pool) {
-  const of = `${pool.eligible} of ${pool.total} take mail`;
+  const of = `${count(pool.eligible)} of ${count(pool.total)} take mail`;
   if (pool.total === 0) return ["bad", "no connectors"];
-  if (pool.eligible === 0) return ["bad", "none of " + pool.total + " takes mail"];
+  if (pool.eligible === 0) return ["bad", "none of " + count(pool.total) + " takes mail"];
   if (pool.panic) return ["bad", of + ", in panic: ejected ones are used"];
   if (!pool.redundant) return ["warn", of + ", fewer than min_redundancy " + pool.min_redundancy];
   return ["ok", of];
