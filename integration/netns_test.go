@@ -51,6 +51,9 @@ func (l *lab) bridge(name, net string) {
 	l.t.Helper()
 	l.undo("ip link del " + name)
 	l.ip("link add %s type bridge", name)
+	// Left alone it takes the lowest address of its ports, which changes as they
+	// come, and who has the old one in his tables is lost for half a minute.
+	l.ip("link set %s address 02:00:00:00:00:01", name)
 	l.ip("addr add %s.1/24 dev %s", net, name)
 	l.ip("link set %s up", name)
 }
