@@ -2,6 +2,8 @@ package config
 
 import (
 	"slices"
+
+	"weir/internal/backend"
 )
 
 // check finds what no single value shows. What follows from a mistake that was
@@ -33,7 +35,7 @@ func (d *decoder) checkListener(w *draft, i int, names map[string]string) {
 		d.report(d.where(path), path, &fault{"the listener has no address", `for example address: ":25"`})
 	}
 	if l.Name == "" {
-		l.Name = clean(l.Address)
+		l.Name = backend.NameOf(l.Address)
 	}
 	d.once(value{path: path, at: d.where(path+".name", path)}, "name", l.Name, names)
 	d.checkOverlap(w, i)

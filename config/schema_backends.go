@@ -75,7 +75,7 @@ func (d *decoder) backend(v value) backend.Spec {
 		scalar(&spec.Address, backendAddress).read(d, v)
 	}
 	if spec.Name == "" && spec.Address != "" {
-		spec.Name = clean(spec.Address)
+		spec.Name = backend.NameOf(spec.Address)
 		if _, bad := name(spec.Name); bad != nil {
 			d.reject(v, "give the backend a name", "the address is too long to be its name too")
 		}

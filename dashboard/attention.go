@@ -18,7 +18,7 @@ const mostOfAKind = 3
 // attention is what does not keep mail from flowing, but needs a person.
 func (f *facts) attention() []string {
 	var words []string
-	for _, kind := range [][]string{f.doubtfulSources(), f.consulWords(), f.disagreeing(), f.zoneWords(), f.longDrains()} {
+	for _, kind := range [][]string{f.doubtfulSources(), f.consulWords(), f.flagWords(), f.disagreeing(), f.zoneWords(), f.longDrains()} {
 		if more := len(kind) - mostOfAKind; more > 0 {
 			kind = append(kind[:mostOfAKind], fmt.Sprintf("and %d more of the kind", more))
 		}
@@ -80,9 +80,20 @@ func andMore(n int) string {
 	return fmt.Sprintf(" and %d more", n)
 }
 
+func (f *facts) flagWords() []string {
+	if f.flags.Unkept == "" {
+		return nil
+	}
+	return []string{because("drain flags are not kept on disk", f.flags.Unkept)}
+}
+
 func (f *facts) disagreeing() (words []string) {
 	for i := range f.replicas {
-		if r := &f.replicas[i]; !r.Self && !r.Agrees {
+		switch r := &f.replicas[i]; {
+		case r.Self:
+		case !r.Live:
+			words = append(words, "replica "+r.Name+" is silent since "+stamp(r.Seen))
+		case !r.Agrees:
 			words = append(words, "replica "+r.Name+" sees other connectors eligible than this one")
 		}
 	}

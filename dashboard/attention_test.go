@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,10 +13,12 @@ import (
 type shared struct {
 	consul   ConsulStatus
 	replicas []Replica
+	flags    Flags
 }
 
 func (c shared) Consul() ConsulStatus { return c.consul }
 func (c shared) Replicas() []Replica  { return c.replicas }
+func (c shared) Flags() Flags         { return c.flags }
 
 type sourcesFunc func() []SourceStatus
 
@@ -44,8 +47,12 @@ func troubled() *Server {
 	s.deps.Cluster = shared{
 		ConsulStatus{Address: "127.0.0.1:8500", Since: &since, Error: "connection refused", Leader: true, Unshared: []string{"drain of fax/fax-a"}},
 		[]Replica{
-			{Name: "one", Self: true, Leader: true, Version: "1.2.3", Seen: now, Agrees: true},
+			{Name: "one", Self: true, Leader: true, Version: "1.2.3", Live: true, Seen: now, Agrees: true},
 			{Name: "two", Version: "1.2.2", Seen: since, Standby: true},
+		},
+		Flags{
+			Absent: []AbsentFlag{{ID: "fax/fax-z", Admin: "drain", By: "alice", Reason: "sold", Since: since, Until: &until}},
+			Unkept: "no space left on device",
 		},
 	}
 	s.deps.DNS = twoZones(now)
@@ -91,10 +98,6 @@ func TestAttention(t *testing.T) {
 			facts{consul: ConsulStatus{Address: "a", Reachable: true, Unshared: []string{"w", "x", "y", "z"}}},
 			"the other replicas have not been told of w, x, y and 1 more",
 		},
-		"replicas": {
-			facts{replicas: []Replica{{Name: "a", Self: true}, {Name: "b", Agrees: true}, {Name: "c"}}},
-			"replica c sees other connectors eligible than this one",
-		},
 		"a drain since yesterday": {
 			facts{snapshot: poolOf(member("m", backend.StateDrain, now, backend.AdminFact{Admin: backend.AdminDrain, Since: day}))},
 			"p/m is out (drain) since 2026-01-02T03:04:05Z: needs a person (reboot)",
@@ -117,6 +120,27 @@ func TestAttention(t *testing.T) {
 		if last := append([]string{""}, got...)[len(got)]; last != tt.want || len(got) > mostOfAKind+1 {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+func TestAttentionToTheCluster(t *testing.T) {
+	day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f := facts{
+		replicas: []Replica{
+			{Name: "a", Self: true, Live: true},
+			{Name: "b", Live: true, Agrees: true},
+			{Name: "c", Live: true},
+			{Name: "d", Agrees: true, Seen: day},
+		},
+		flags: Flags{Unkept: "no space", Absent: []AbsentFlag{{ID: "p/old"}}},
+	}
+	want := []string{
+		"drain flags are not kept on disk (no space)",
+		"replica c sees other connectors eligible than this one",
+		"replica d is silent since 2026-01-02T03:04:05Z",
+	}
+	if got := attentionTo(&f); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -85,12 +85,15 @@ func (s *Server) serveVerb(w http.ResponseWriter, r *http.Request, name []string
 	}
 }
 
-// departed reports whether the pool and name are those of a connector that was
-// here lately, as the events tell, though no source knows it now. Its flag waits
-// for it, and other replicas may still have something in flight there.
+// departed reports whether the pool and name are those of a connector that has a
+// flag, or was here lately, as the events tell, though no source knows it now. Its
+// flag waits for it, and other replicas may still have something in flight there.
 func (s *Server) departed(name []string) bool {
 	if len(name) != 2 {
 		return false
+	}
+	if s.deps.Cluster != nil && slices.ContainsFunc(s.deps.Cluster.Flags().Absent, func(f AbsentFlag) bool { return f.ID == idOf(name).String() }) {
+		return true
 	}
 	kept, _ := s.deps.Events.Since(0)
 	return slices.ContainsFunc(kept, func(e events.Event) bool { return e.Pool == name[0] && e.Backend == name[1] })

@@ -41,7 +41,7 @@ func TestBadInputChangesNothing(t *testing.T) {
 		{"a path that climbs", "POST", "/v1/backends/internet/../internet/mx-a/drain", "", nil, 404},
 		{"unknown zone", "POST", "/v1/dns/example.org/freeze", "", nil, 404},
 		{"oversized body", "POST", drain, `{"reason":"` + strings.Repeat("x", 1<<20) + `"}`, nil, 413},
-		{"long reason", "POST", drain, `{"reason":"` + strings.Repeat("x", maxReason+1) + `"}`, nil, 400},
+		{"long reason", "POST", drain, `{"reason":"` + strings.Repeat("x", MaxReason+1) + `"}`, nil, 400},
 		{"deep nesting", "POST", drain, strings.Repeat("[", 4000), nil, 400},
 		{"unknown field", "POST", drain, `{"reasn":"x"}`, nil, 400},
 		{"two values", "POST", drain, `{} {}`, nil, 400},

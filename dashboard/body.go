@@ -18,11 +18,11 @@ func readBody(w http.ResponseWriter, r *http.Request, into any, example string) 
 	if err == nil {
 		return true
 	}
-	code := http.StatusBadRequest
 	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
-		code = http.StatusRequestEntityTooLarge
+		writeError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d KiB: it must be nothing, or as short as %s", tooLong.Limit>>10, example))
+		return false
 	}
-	writeError(w, code, "the body must be nothing, or like "+example+": "+err.Error())
+	writeError(w, http.StatusBadRequest, "the body must be nothing, or like "+example+": "+err.Error())
 	return false
 }
 

@@ -13,9 +13,14 @@ import (
 var (
 	// ErrEmpties: it would leave the pool without an eligible connector (409).
 	ErrEmpties = errors.New("refused")
-	// ErrConflict: somebody else's word stands against it, such as Consul's
-	// maintenance, which only Consul can end (409).
+	// ErrConflict: somebody else's word stands against it (409).
 	ErrConflict = errors.New("not possible now")
+	// ErrUnknown: there is no such connector, and no flag on one (404).
+	ErrUnknown = errors.New("no such connector")
+	// ErrHeld: done, but somebody else's word keeps the connector out, such as
+	// Consul's maintenance, which only Consul can end (409, with the answer beside
+	// the error).
+	ErrHeld = errors.New("weir's own flag is lifted")
 	// ErrNotShared: done here, but some replicas could not be told (502, with
 	// the answer beside the error).
 	ErrNotShared = errors.New("not shared")
@@ -56,7 +61,7 @@ type OrderAnswer struct {
 	Safe     bool           `json:"safe"`     // out in every replica, and nothing in flight in any: it may be rebooted
 	Replicas []ReplicaShare `json:"replicas"`
 	Warning  string         `json:"warning,omitempty"`
-	Error    string         `json:"error,omitempty"` // of ErrNotShared
+	Error    string         `json:"error,omitempty"` // of ErrNotShared and ErrHeld
 }
 
 // ReplicaShare is one replica's part in a connector.
@@ -71,7 +76,7 @@ type ReplicaShare struct {
 // Controller carries orders out.
 type Controller interface {
 	// Order does it, or returns an error that wraps one of those above. With
-	// ErrNotShared the answer is valid.
+	// ErrNotShared and ErrHeld the answer is valid.
 	Order(ctx context.Context, id backend.ID, order Order) (OrderAnswer, error)
 	// Look tells how a connector stands now.
 	Look(id backend.ID) OrderAnswer
@@ -83,7 +88,7 @@ type Controller interface {
 // Reloader brings a changed config file into force.
 type Reloader interface {
 	// Reload reads the file again, or with previous the config that was in force
-	// before the present one; wholly or not at all. It returns what has changed,
+	// before the present one, each time one further back; wholly or not at all. It returns what has changed,
 	// a line each. The error holds every mistake, a line each.
 	Reload(previous bool, by string) (changes []string, err error)
 	// Config is what is in force, as YAML, with every default written out and
@@ -137,12 +142,32 @@ type Replica struct {
 	Leader  bool      `json:"leader"`
 	Standby bool      `json:"standby"`
 	Version string    `json:"version"`
+	Live    bool      `json:"live"`   // false: nothing has been heard of it since Seen
 	Seen    time.Time `json:"seen"`   // its last view
 	Agrees  bool      `json:"agrees"` // it sees the same connectors eligible as this one
 }
 
-// Cluster tells of what replicas share.
+// AbsentFlag is a flag in force on a connector that no source knows now: it waits for
+// that one to come back.
+type AbsentFlag struct {
+	ID     string     `json:"id"`
+	Admin  string     `json:"admin"` // drain | disabled
+	By     string     `json:"by"`
+	Reason string     `json:"reason"`
+	Since  time.Time  `json:"since"`
+	Until  *time.Time `json:"until,omitempty"` // when it ends by itself
+}
+
+// Flags is what there is to say of the operators' flags besides those of connectors
+// that are here.
+type Flags struct {
+	Absent []AbsentFlag
+	Unkept string // why a restart would forget flags; empty: it would not
+}
+
+// Cluster tells of the operators' flags and of what replicas share.
 type Cluster interface {
 	Consul() ConsulStatus
 	Replicas() []Replica
+	Flags() Flags
 }

@@ -106,7 +106,7 @@ func (s *Server) serveZone(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case zone == nil:
 		writeError(w, http.StatusNotFound, "no such zone: "+parts[0])
-	case len(request.Reason) > maxReason:
+	case len(request.Reason) > MaxReason:
 		writeError(w, http.StatusBadRequest, "the reason is too long: a sentence is enough")
 	default:
 		s.orderZone(w, r, zone.Zone, parts[1], request.Reason, from.who)

@@ -75,7 +75,7 @@ func TestOrdersAboutZones(t *testing.T) {
 		{"POST", "/v1/dns/example.com", "", 404, `{"error":"no such path`, ""},
 		{"GET", "/v1/dns/example.com/freeze", "", 405, `{"error":"GET is not possible here, only POST"}`, ""},
 		{"POST", "/v1/dns/example.com/freeze", `{"because":"x"}`, 400, `{"error":"the body must be nothing, or like {\"reason\": \"the primary moves\"}: `, ""},
-		{"POST", "/v1/dns/example.com/freeze", `{"reason":"` + strings.Repeat("x", maxReason+1) + `"}`, 400, `{"error":"the reason is too long`, ""},
+		{"POST", "/v1/dns/example.com/freeze", `{"reason":"` + strings.Repeat("x", MaxReason+1) + `"}`, 400, `{"error":"the reason is too long`, ""},
 	} {
 		did = ""
 		w := tell(s, tt.method, tt.path, tt.body)

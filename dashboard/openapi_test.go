@@ -185,6 +185,7 @@ func complete(t *testing.T) *Server {
 		Zone: "example.com", Mode: "update", Frozen: &DNSFreeze{Since: now, By: "alice"}, LastWrite: &now, Writes: map[string]int64{"done": 3},
 		Sets: []DNSSet{{Name: "mx.example.com.", Type: "A", Held: []DNSHold{{Record: "192.0.2.1", Why: "hold down", Until: &later}, {Why: "frozen"}}}},
 	}, {Zone: "example.net", Mode: "serve"}}}
+	s.deps.Deferrals = deferrals{"fax": {Messages: 2, Since: now, Last: later}}
 	s.deps.Sources = documentedSources{{Source: "consul", Pool: "internet", State: "holding", Since: now, Until: &later, Why: "empty", FromDisk: true}}
 	s.deps.Cluster = documentedCluster{now}
 	registry.SetAdmin(backend.ID{Pool: "internet", Name: "mx-b"}, backend.AdminFact{Admin: backend.AdminDrain, By: "bob", Until: later})
@@ -274,8 +275,11 @@ func (i *inspector) special(op operation) {
 			done(op.ask("", "", elsewhere("/v1/backends/mx-a"+last)))
 			return
 		}
-		for _, word := range []string{"empties", "conflict", "unshared", "late", "broken"} {
+		for _, word := range []string{"empties", "conflict", "unknown", "unshared", "late", "broken"} {
 			done(op.ask("", reason(word)))
+		}
+		if last == "/undrain" || last == "/enable" {
+			done(op.ask("", reason("held")))
 		}
 	case op.path == "/v1/backends/{pool}/{name}":
 		done(op.ask("", "", elsewhere("/v1/backends/internet/none")))
@@ -372,6 +376,12 @@ func (d documentedCluster) Consul() ConsulStatus {
 
 func (d documentedCluster) Replicas() []Replica {
 	return []Replica{{Name: "one", Self: true, Seen: d.since}}
+}
+
+func (d documentedCluster) Flags() Flags {
+	return Flags{Unkept: "no space", Absent: []AbsentFlag{
+		{ID: "fax/fax-z", Admin: "drain", By: "alice", Reason: "sold", Since: d.since, Until: &d.since}, {ID: "fax/fax-y", Admin: "disabled"},
+	}}
 }
 
 // The document is served as it is, and says what version it is of.

@@ -17,8 +17,9 @@ const orderTimeout = 20 * time.Second
 // meant for longer is meant for good, and a mistyped unit shows.
 const maxOrderFor = 366 * 24 * time.Hour
 
-// maxReason bounds, in bytes, what is shown in tables and goes to every replica.
-const maxReason = 500
+// MaxReason bounds, in bytes, the reason of an order: it is shown in tables and goes
+// to every replica.
+const MaxReason = 500
 
 // serveOrder carries an operator's order out. It is carried out wholly even when
 // the client goes away meanwhile: half an order would be worse than either.
@@ -37,9 +38,9 @@ func (s *Server) serveOrder(w http.ResponseWriter, r *http.Request, id backend.I
 	switch {
 	case err == nil:
 		writeJSON(w, http.StatusOK, answer.whole())
-	case errors.Is(err, ErrNotShared):
+	case errors.Is(err, ErrNotShared), errors.Is(err, ErrHeld):
 		answer.Error = err.Error()
-		writeJSON(w, http.StatusBadGateway, answer.whole())
+		writeJSON(w, codeOf(err), answer.whole())
 	default:
 		writeError(w, codeOf(err), err.Error())
 	}
@@ -47,7 +48,7 @@ func (s *Server) serveOrder(w http.ResponseWriter, r *http.Request, id backend.I
 
 // take completes the order from its request, and returns what is wrong with that.
 func (o *Order) take(request OrderRequest) (why string) {
-	if len(request.Reason) > maxReason {
+	if len(request.Reason) > MaxReason {
 		return "the reason is too long: a sentence is enough"
 	}
 	o.Reason, o.Force = request.Reason, request.Force
@@ -68,8 +69,10 @@ func (o *Order) take(request OrderRequest) (why string) {
 // codeOf is the status code for what a [Controller] refuses or could not do.
 func codeOf(err error) int {
 	switch {
-	case errors.Is(err, ErrEmpties), errors.Is(err, ErrConflict):
+	case errors.Is(err, ErrEmpties), errors.Is(err, ErrConflict), errors.Is(err, ErrHeld):
 		return http.StatusConflict
+	case errors.Is(err, ErrUnknown):
+		return http.StatusNotFound
 	case errors.Is(err, ErrNotShared):
 		return http.StatusBadGateway
 	case errors.Is(err, context.DeadlineExceeded):

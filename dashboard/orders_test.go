@@ -40,8 +40,12 @@ func ordered() (s *Server, did *string) {
 				return OrderAnswer{}, fmt.Errorf("%w: it is the last one", ErrEmpties)
 			case "conflict":
 				return OrderAnswer{}, fmt.Errorf("%w: Consul says so", ErrConflict)
+			case "held":
+				return OrderAnswer{ID: id.String(), State: "drain"}, fmt.Errorf("%w; still in maintenance", ErrHeld)
 			case "unshared":
 				return OrderAnswer{ID: id.String(), State: "drain"}, fmt.Errorf("%w: b was not told", ErrNotShared)
+			case "unknown":
+				return OrderAnswer{}, fmt.Errorf("looking for %s: %w", id, ErrUnknown)
 			case "late":
 				return OrderAnswer{}, context.DeadlineExceeded
 			case "broken":
@@ -84,7 +88,9 @@ func TestOrders(t *testing.T) {
 		{"POST", on + "drain", `{"reason":"new disk","force":true,"for":"2h30m"}`, 200, drained, `drain internet/mx-a by anonymous because "new disk" force true for 2h30m0s`},
 		{"POST", on + "drain", `{"reason":"empties"}`, 409, `{"error":"refused: it is the last one"}`, ""},
 		{"POST", on + "undrain", `{"reason":"conflict"}`, 409, `{"error":"not possible now: Consul says so"}`, ""},
+		{"POST", on + "undrain", `{"reason":"held"}`, 409, `{"id":"internet/mx-a","state":"drain","inflight":0,"safe":false,"replicas":[],"error":"weir's own flag is lifted; still in maintenance"}`, ""},
 		{"POST", on + "drain", `{"reason":"unshared"}`, 502, `{"id":"internet/mx-a","state":"drain","inflight":0,"safe":false,"replicas":[],"error":"not shared: b was not told"}`, ""},
+		{"POST", on + "undrain", `{"reason":"unknown"}`, 404, `{"error":"looking for internet/mx-a: no such connector"}`, ""},
 		{"POST", on + "drain", `{"reason":"late"}`, 504, `{"error":"context deadline exceeded"}`, ""},
 		{"POST", on + "drain", `{"reason":"broken"}`, 500, `{"error":"disk full"}`, ""},
 		{"POST", on + "drain", `{"for":"0s"}`, 400, badFor, ""},
@@ -92,13 +98,13 @@ func TestOrders(t *testing.T) {
 		{"POST", on + "drain", `{"for":"2 hours"}`, 400, badFor, ""},
 		{"POST", on + "drain", `{"for":"100000h"}`, 400, badFor, ""},
 		{"POST", on + "undrain", `{"for":"2h"}`, 400, `{"error":"for goes with drain and disable, which it ends: undrain ends nothing by itself"}`, ""},
-		{"POST", on + "drain", `{"reason":"` + strings.Repeat("x", maxReason+1) + `"}`, 400, `{"error":"the reason is too long: a sentence is enough"}`, ""},
+		{"POST", on + "drain", `{"reason":"` + strings.Repeat("x", MaxReason+1) + `"}`, 400, `{"error":"the reason is too long: a sentence is enough"}`, ""},
 		{"POST", on + "drain", `{"why":"x"}`, 400, badBody, ""},
 		{"POST", on + "drain", `{"force":"yes"}`, 400, badBody, ""},
 		{"POST", on + "drain", `{} {}`, 400, badBody, ""},
 		{"POST", on + "drain", `{} x`, 400, badBody, ""},
 		{"POST", on + "drain", `reboot`, 400, badBody, ""},
-		{"POST", on + "drain", `{"reason":"` + strings.Repeat("x", maxBody) + `"}`, 413, badBody, ""},
+		{"POST", on + "drain", `{"reason":"` + strings.Repeat("x", maxBody) + `"}`, 413, `{"error":"the body has more than 4 KiB: it must be nothing, or as short as {`, ""},
 		{"POST", "/v1/backends/internet/mx-c/drain", "", 404, `{"error":"no connector \"internet/mx-c\"; there are internet/mx-a, internet/mx-b, fax/fax-a"}`, ""},
 		{"POST", on + "reboot", "", 404, `{"error":"no such path: ` + on + `reboot"}`, ""},
 		{"PUT", on + "drain", "", 405, `{"error":"PUT is not possible here, only POST"}`, ""},
@@ -262,5 +268,23 @@ func TestConfig(t *testing.T) {
 	s.deps.Reloader = reloader{config: func(bool) (string, error) { return "", errors.New("gone") }}
 	if w := ask(s, "GET", "/v1/config"); w.Code != 500 {
 		t.Errorf("an error: %d", w.Code)
+	}
+}
+
+// A flag whose connector no source knows can be lifted, though after a restart no
+// event tells of that connector.
+func TestLiftingTheFlagOfAnAbsentConnector(t *testing.T) {
+	s, did := ordered()
+	s.deps.Cluster = shared{flags: Flags{Absent: []AbsentFlag{{ID: "internet/old"}}}}
+	if w := tell(s, "POST", "/v1/backends/internet/old/undrain", ""); w.Code != 200 || !strings.HasPrefix(*did, "undrain internet/old") {
+		t.Errorf("undrain: %d %s, did %q", w.Code, w.Body, *did)
+	}
+	if w := tell(s, "GET", "/v1/backends/internet/old", ""); w.Code != 200 {
+		t.Errorf("look: %d %s", w.Code, w.Body)
+	}
+	for _, path := range []string{"/v1/backends/internet/old/drain", "/v1/backends/internet/older/undrain"} {
+		if w := tell(s, "POST", path, ""); w.Code != 404 {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
 	}
 }

@@ -63,7 +63,7 @@ func TestProbeOfAConnector(t *testing.T) {
 		{"GET", "/v1/backends/mx-a/probe", "", 405, `"GET is not possible here, only POST"`},
 		{"POST", "/v1/backends/mx-a/probe", `{"depht":"ehlo"}`, 400, `"the body must be nothing, or like `},
 		{"POST", "/v1/backends/mx-a/probe", "ehlo", 400, `"the body must be nothing, or like `},
-		{"POST", "/v1/backends/mx-a/probe", strings.Repeat(" ", maxBody+1), 413, `"the body must be nothing, or like `},
+		{"POST", "/v1/backends/mx-a/probe", strings.Repeat(" ", maxBody+1), 413, `"the body has more than 4 KiB: it must be nothing, or as short as `},
 		{"POST", "/v1/backends/mx-a/probe", `{"depth":"refused"}`, 400, `"refused: not that"`},
 		{"POST", "/v1/backends/mx-a/probe", `{"depth":"broken"}`, 503, `"no slot"`},
 	} {

@@ -70,7 +70,7 @@ type latencies struct {
 func (s *Server) reading(before *reading) *reading {
 	r := &reading{status: s.status(), at: s.now(), rows: map[string]*backendStatus{}}
 	f := s.facts()
-	senders, person := f.words()
+	senders, person := f.words(stamp) // the page has a clock of its own
 	r.words = words{senders, append([]string{}, person...)}
 	if teller, ok := s.deps.Metrics.(trafficTeller); ok {
 		t := teller.Traffic()

@@ -43,6 +43,20 @@ type Listeners interface {
 	Listeners() []Listener
 }
 
+// Deferrals tells of the pools whose messages weir itself defers.
+type Deferrals interface {
+	// Deferring returns nil while there is no trouble with the pool's messages.
+	Deferring(pool string) *Deferring
+}
+
+// Deferring is how weir itself defers messages of a pool, for want of a connector
+// that takes them: what was deferred since the trouble began.
+type Deferring struct {
+	Messages int64     `json:"messages"`
+	Since    time.Time `json:"since"` // of the first
+	Last     time.Time `json:"last"`
+}
+
 // Sources tells of the sources that connectors are known from, one entry for
 // each of their pools.
 type Sources interface {
@@ -57,6 +71,7 @@ type Deps struct {
 	Registry   *backend.Registry
 	Events     *events.Log
 	Listeners  Listeners    // nil: none
+	Deferrals  Deferrals    // nil: none are told
 	Sources    Sources      // nil: none are shown
 	Cluster    Cluster      // nil: this weir shares nothing
 	DNS        DNS          // nil: this weir keeps no zone

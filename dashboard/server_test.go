@@ -29,6 +29,15 @@ type listenersFunc func() []Listener
 
 func (f listenersFunc) Listeners() []Listener { return f() }
 
+type deferrals map[string]Deferring
+
+func (d deferrals) Deferring(pool string) *Deferring {
+	if one, ok := d[pool]; ok {
+		return &one
+	}
+	return nil
+}
+
 // newServer has two pools: "internet" with a connector that takes mail and one
 // that is down, and "fax" with one that the operator has drained.
 func newServer() (*Server, *backend.Registry) {
@@ -120,6 +129,9 @@ func TestStatusGolden(t *testing.T) {
 		time.Sleep(time.Minute) // virtual: synctest
 		judge(registry)
 		s.SetReady(true)
+		s.now = func() time.Time { return time.Now().UTC() } // a clock that stands elsewhere would write another time
+		now := s.now()
+		s.deps.Deferrals = deferrals{"internet": {Messages: 214, Since: now.Add(-time.Minute), Last: now}}
 		golden(t, "status.json", indented(t, ask(s, "GET", "/v1/status")))
 	})
 }
@@ -140,7 +152,7 @@ func TestStatusWithoutListenersAndPools(t *testing.T) {
 	s := New(Deps{Registry: backend.NewRegistry(nil), Events: events.NewLog(1)})
 	s.SetAccess(Access{Anonymous: RoleRead})
 	s.SetReady(true)
-	want := `{"version":"","ready":true,"standby":false,"verdict":"mail flows","pools":[],"listeners":[],"dns":[],"consul":{},"replicas":[],"discovery":[]}`
+	want := `{"version":"","ready":true,"standby":false,"verdict":"mail flows","pools":[],"listeners":[],"dns":[],"consul":{},"replicas":[],"discovery":[],"absent":[]}`
 	if got := strings.TrimSpace(ask(s, "GET", "/v1/status").Body.String()); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -181,6 +193,15 @@ func TestVerdict(t *testing.T) {
 		if got := f.verdict(); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
+	}
+	// Whether a pool has connectors or not, deferred messages take the place of mail that flows.
+	f := facts{now: since, snapshot: &backend.Snapshot{Pools: []*backend.Pool{thin, down, ok}}, deferring: map[string]*Deferring{
+		"ok":   {Messages: 214, Since: time.Date(2026, 1, 2, 3, 2, 0, 0, time.UTC)},
+		"down": {Messages: 1, Since: since.AddDate(0, 0, -1)},
+	}}
+	const want = downWords + "; down: 1 message deferred by weir since 2026-01-01 03:04; ok: 214 messages deferred by weir since 03:02; " + thinWords
+	if got := f.verdict(); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

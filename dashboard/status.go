@@ -22,6 +22,8 @@ type status struct {
 	Consul    consulStatus   `json:"consul"`
 	Replicas  []Replica      `json:"replicas"`
 	Discovery []SourceStatus `json:"discovery"`
+	Absent    []AbsentFlag   `json:"absent"`           // flags of connectors that no source knows
+	Unkept    string         `json:"unkept,omitempty"` // why a restart would forget flags
 }
 
 // consulStatus is a [ConsulStatus], or an empty object where there is no Consul.
@@ -49,6 +51,7 @@ type poolStatus struct {
 	Redundant     bool            `json:"redundant"`
 	Panic         bool            `json:"panic"`
 	MinRedundancy int             `json:"min_redundancy"`
+	Deferring     *Deferring      `json:"deferring"` // null: weir itself defers none
 	Backends      []backendStatus `json:"backends"`
 }
 
@@ -112,9 +115,13 @@ func (s *Server) status() status {
 		Consul:    consulStatus{f.consul},
 		Replicas:  append([]Replica{}, f.replicas...),
 		Discovery: append([]SourceStatus{}, f.sources...),
+		Absent:    append([]AbsentFlag{}, f.flags.Absent...),
+		Unkept:    f.flags.Unkept,
 	}
 	for _, p := range f.snapshot.Pools {
-		out.Pools = append(out.Pools, statusOfPool(p))
+		pool := statusOfPool(p)
+		pool.Deferring = f.deferring[p.Name]
+		out.Pools = append(out.Pools, pool)
 	}
 	if s.deps.Listeners != nil {
 		out.Listeners = append(out.Listeners, s.deps.Listeners.Listeners()...)
@@ -125,11 +132,17 @@ func (s *Server) status() status {
 // facts reads everything that the verdict follows from, once.
 func (s *Server) facts() facts {
 	f := facts{now: s.now(), unready: s.unready(), snapshot: s.deps.Registry.Snapshot(), zones: s.zones()}
+	if s.deps.Deferrals != nil {
+		f.deferring = map[string]*Deferring{}
+		for _, p := range f.snapshot.Pools {
+			f.deferring[p.Name] = s.deps.Deferrals.Deferring(p.Name)
+		}
+	}
 	if s.deps.Sources != nil {
 		f.sources = s.deps.Sources.Sources()
 	}
 	if s.deps.Cluster != nil {
-		f.consul, f.replicas = s.deps.Cluster.Consul(), s.deps.Cluster.Replicas()
+		f.consul, f.replicas, f.flags = s.deps.Cluster.Consul(), s.deps.Cluster.Replicas(), s.deps.Cluster.Flags()
 	}
 	return f
 }

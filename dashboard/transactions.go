@@ -61,7 +61,7 @@ func (s *Server) serveTransactions(w http.ResponseWriter, r *http.Request, _ cal
 func transactionKeys(q *history.Query) map[string]*string {
 	return map[string]*string{
 		"id": &q.ID, "remote_id": &q.RemoteID, "message_id": &q.MessageID, "from": &q.From, "to": &q.To,
-		"pool": &q.Pool, "backend": &q.Backend, "outcome": &q.Outcome,
+		"pool": &q.Pool, "backend": &q.Backend, "tried": &q.Tried, "outcome": &q.Outcome,
 	}
 }
 

@@ -47,6 +47,8 @@ func TestTransactions(t *testing.T) {
 			{"?client=192.0.2.7&from=ALICE%40example.org&to=example.com", `{"transactions":[` + first + `],"more":false,` + tail},
 			{"?client=192.0.2.0/24&remote_id=4XYZ&message_id=m1@example.org", `{"transactions":[` + first + `],"more":false,` + tail},
 			{"?client=192.0.2.7:9&pool=internet&backend=mx-a&outcome=delivered", `{"transactions":[` + first + `],"more":false,` + tail},
+			{"?tried=internet/mx-b", `{"transactions":[` + first + `],"more":false,` + tail},
+			{"?tried=mx-a", `{"transactions":[],"more":false,` + tail},
 			{"?since=90s", `{"transactions":[` + second + `],"more":false,` + tail},
 			{"?since=1999-12-31T23:58:30Z", `{"transactions":[` + second + `],"more":false,` + tail},
 			{"?around=2000-01-01T00:05:00Z", `{"transactions":[],"more":false,` + tail},

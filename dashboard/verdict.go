@@ -10,27 +10,32 @@ import (
 
 // facts is what the verdict follows from, at one moment.
 type facts struct {
-	now      time.Time
-	unready  string // why no new senders are wanted; empty: they are
-	snapshot *backend.Snapshot
-	sources  []SourceStatus
-	consul   ConsulStatus
-	replicas []Replica
-	zones    []DNSStatus
+	now       time.Time
+	unready   string // why no new senders are wanted; empty: they are
+	snapshot  *backend.Snapshot
+	deferring map[string]*Deferring // by pool; nil: it does not
+	sources   []SourceStatus
+	consul    ConsulStatus
+	replicas  []Replica
+	flags     Flags
+	zones     []DNSStatus
 }
 
 // verdict says in one sentence whether senders are served, the worst first, and
 // what needs a person behind it.
 func (f *facts) verdict() string {
-	senders, person := f.words()
+	senders, person := f.words(f.clock)
 	return strings.Join(append(senders, person...), "; ")
 }
 
 // words are the parts of the verdict: of senders, at least one, and of what needs
-// a person.
-func (f *facts) words() (senders, person []string) {
-	var broken, thin []string
+// a person. began writes since when messages are deferred.
+func (f *facts) words(began func(time.Time) string) (senders, person []string) {
+	var broken, deferring, thin []string
 	for _, p := range f.snapshot.Pools {
+		if d := f.deferring[p.Name]; d != nil {
+			deferring = append(deferring, fmt.Sprintf("%s: %s deferred by weir since %s", p.Name, messages(d.Messages), began(d.Since)))
+		}
 		switch {
 		case p.Eligible == 0:
 			broken = append(broken, brokenPool(p))
@@ -42,7 +47,7 @@ func (f *facts) words() (senders, person []string) {
 				p.Name, p.Eligible, len(p.Members), p.MinRedundancy))
 		}
 	}
-	words := broken
+	words := append(broken, deferring...)
 	if f.unready != "" {
 		words = append([]string{f.unready}, words...)
 	}
@@ -50,6 +55,23 @@ func (f *facts) words() (senders, person []string) {
 		words = []string{"mail flows"}
 	}
 	return words, append(thin, f.attention()...)
+}
+
+// clock is the time of the day by this machine's clock, with the date unless that
+// was within a day.
+func (f *facts) clock(t time.Time) string {
+	layout := "15:04"
+	if f.now.Sub(t) >= 24*time.Hour {
+		layout = "2006-01-02 15:04"
+	}
+	return t.In(f.now.Location()).Format(layout)
+}
+
+func messages(n int64) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
 }
 
 func brokenPool(p *backend.Pool) string {

@@ -97,7 +97,7 @@ func (k *keptSet) specs() []backend.Spec {
 // system. The hash keeps those apart that look alike without their odd characters.
 func fileOf(feed, pool string) string {
 	plain := func(s string) string {
-		s = strings.ReplaceAll(nameOfAddress(s), ":", "-")
+		s = strings.ReplaceAll(backend.NameOf(s), ":", "-")
 		return s[:min(len(s), 64)]
 	}
 	return plain(feed) + "_" + plain(pool) + "_" + hashed(feed + "\x00" + pool)[:8] + ".json"

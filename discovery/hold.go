@@ -16,6 +16,10 @@ import (
 // whose rights were taken away, answers that way, and so does one that forgets
 // its entries one after the other; hence the window. A connector that probes
 // called down when it left does not count: there, two agree.
+//
+// Once one is held, nobody is missed until all are back, time is over or probes
+// agree: a registry that lost its state gets it back entry by entry, and half of
+// it is not yet the truth.
 type holdback struct {
 	known bool           // good is one, even if it is empty
 	good  []backend.Spec // the last good answer
@@ -38,7 +42,8 @@ func (h *holdback) hear(specs []backend.Spec, sure bool, hold time.Duration, now
 		return
 	}
 	missing := h.missing(specs)
-	if !h.suspicious(specs, missing, hold, now) {
+	suspicious := h.suspicious(specs, missing, hold, now)
+	if !suspicious && (!h.holding || len(missing) == 0) {
 		h.accept(specs, missing, now, down)
 		return
 	}

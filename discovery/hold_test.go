@@ -144,14 +144,66 @@ const modelHold = 10 * time.Second
 
 func (m *holdModel) down(address string) bool { return m.dead[address] }
 
+// A registry that restarted empty is filled again one by one.
+func TestHoldLastsUntilAllAreBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, b := held(t)
+		for _, back := range []string{"", "b", "bd", "abd"} {
+			s.sets <- Set{Pool: "p", Specs: hosts(back)}
+			time.Sleep(5 * time.Second)
+			b.members("p", "a", "b", "c", "d")
+			b.status(0, Holding, "keeping")
+		}
+		s.sets <- Set{Pool: "p", Specs: hosts("abcd")}
+		time.Sleep(time.Second)
+		b.status(0, Fresh, "")
+		s.sets <- Set{Pool: "p", Specs: hosts("abc")}
+		time.Sleep(2 * time.Second)
+		b.members("p", "a", "b", "c") // what is said after that is plain truth again
+		b.end()
+	})
+}
+
+// One that does not come back is missed for a hold, from the first suspicion on.
+func TestHoldOfAPartEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, b := held(t)
+		s.sets <- Set{Pool: "p"}
+		time.Sleep(50 * time.Second)
+		s.sets <- Set{Pool: "p", Specs: hosts("abc")}
+		time.Sleep(9 * time.Second)
+		b.members("p", "a", "b", "c", "d")
+		time.Sleep(2 * time.Second)
+		b.members("p", "a", "b", "c")
+		b.status(0, Fresh, "")
+		b.end()
+	})
+}
+
 func (m *holdModel) answer(t *rapid.T) {
 	var specs []backend.Spec
 	for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, 9), 0, 10, rapid.ID[int]).Draw(t, "answer") {
 		specs = append(specs, spec(fmt.Sprint(i), fmt.Sprintf("10.0.0.%d:25", i)))
 	}
-	was := m.h.holding
-	m.h.hear(sorted(specs), rapid.Float64Range(0, 1).Draw(t, "sure") < 0.8, modelHold, m.now, m.down)
+	was, before := m.h.holding, m.h
+	sure := rapid.Float64Range(0, 1).Draw(t, "sure") < 0.8
+	m.h.hear(sorted(specs), sure, modelHold, m.now, m.down)
+	if was && !m.h.holding {
+		m.mayEnd(t, &before, specs, sure)
+	}
 	m.believe(!was && !m.h.holding || was && !m.h.holding && m.h.left != nil)
+}
+
+// mayEnd checks that an answer which ended a hold had a reason for that.
+func (m *holdModel) mayEnd(t *rapid.T, before *holdback, specs []backend.Spec, sure bool) {
+	if sure && before.sure && !m.now.Before(before.until) {
+		return
+	}
+	for _, gone := range before.missing(specs) {
+		if !m.dead[gone.Address] {
+			t.Fatalf("the hold ended before its time without %s", gone.Address)
+		}
+	}
 }
 
 // believe takes the last good answer as seen; unless it was sane, what was seen

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
 	"weir/internal/backend"
 )
@@ -68,7 +67,7 @@ func rename(merged []backend.Spec) {
 	for i := range merged {
 		m := &merged[i]
 		if m.Name == "" || taken[m.Name] {
-			m.Name = nameOfAddress(m.Address)
+			m.Name = backend.NameOf(m.Address)
 		}
 		// Only names chosen to look like addresses can still collide.
 		for taken[m.Name] {
@@ -76,17 +75,4 @@ func rename(merged []backend.Spec) {
 		}
 		taken[m.Name] = true
 	}
-}
-
-// nameOfAddress makes a name of an address; characters that no name may have
-// become hyphens.
-func nameOfAddress(address string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._:-", r):
-			return r
-		default:
-			return '-'
-		}
-	}, address)
 }

@@ -37,8 +37,8 @@ func TestMergeKeepsNamesApart(t *testing.T) {
 		names = append(names, m.Name+"="+m.Address)
 	}
 	want := []string{
-		"-2001:db8::1-:25=[2001:db8::1]:25",
-		"10.0.0.2:25=10.0.0.4:25", "10.0.0.2:25_=10.0.0.2:25", "10.0.0.3:25=10.0.0.3:25", "mx=10.0.0.1:25",
+		"10.0.0.2:25=10.0.0.4:25", "10.0.0.2:25_=10.0.0.2:25", "10.0.0.3:25=10.0.0.3:25",
+		"2001:db8::1:25=[2001:db8::1]:25", "mx=10.0.0.1:25",
 	}
 	if !reflect.DeepEqual(names, want) {
 		t.Errorf("got  %q\nwant %q", names, want)

@@ -139,7 +139,7 @@ func (m *machine) weighFailures(stage backend.Stage, o backend.Outcome, now time
 	case n >= b.ConsecutiveFailures, n >= lastingEnough && now.Sub(m.doubted) >= lasting:
 		m.accuse(m.failures.deepest(), inARow(n, "attempt")+" failed; last: "+at(stage, o.Why), o.Refused)
 	case all >= b.MinRequests && float64(failed) >= b.FailureRatio*float64(all):
-		m.accuse(stage, fmt.Sprintf("%d of %d attempts at %s failed within %s; last: %s", failed, all, stage, b.Window, o.Why), false)
+		m.accuse(stage, fmt.Sprintf("%d of %d attempts at %s failed within %s; last: %s", failed, all, stage, short(b.Window), o.Why), false)
 	}
 }
 

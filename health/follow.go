@@ -90,6 +90,9 @@ func (c *changes) compare(m *Monitor, p *pool, now *backend.Pool) {
 	old := *m.watches.Load()
 	watches := make([]*watch, 0, len(now.Members))
 	for _, member := range now.Members {
+		if member.Was != "" {
+			continue // it only ends what runs there: nothing is decided by it any more
+		}
 		w := old[member.Backend]
 		if w == nil || w.pool != p {
 			w = newWatch(m, p, member.Backend)

@@ -177,7 +177,7 @@ func (m *machine) turn(now time.Time, verdict backend.Health, reason string) {
 // open opens the circuit.
 func (m *machine) open(now time.Time, stage backend.Stage, why string) {
 	m.circuit.trip(now, stage)
-	m.cause = fmt.Sprintf("%s; out for %s or longer", why, m.circuit.openFor)
+	m.cause = fmt.Sprintf("%s; out for %s or longer", why, short(m.circuit.openFor))
 	m.turned, m.kept, m.ramp, m.accused = now, "", time.Time{}, nil
 	m.good, m.failures, m.ratios, m.capacity = 0, counts{}, [backend.Stages]ratio{}, capacity{}
 	m.changes++

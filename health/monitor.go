@@ -98,7 +98,7 @@ func (m *Monitor) unjudged() map[*backend.Backend]struct{} {
 			continue
 		}
 		for _, member := range p.Members {
-			if member.Health.Health == backend.HealthUnknown {
+			if member.Health.Health == backend.HealthUnknown && member.Was == "" {
 				out[member.Backend] = struct{}{}
 			}
 		}

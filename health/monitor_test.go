@@ -426,3 +426,30 @@ func BenchmarkSuccess(b *testing.B) {
 		}
 	})
 }
+
+// One that moved in the middle of a message is not judged where it was.
+func TestMovedIsLeftAlone(t *testing.T) {
+	b := newLargeBench(1)
+	old := b.registry.Snapshot().Pool("internet").Members[0].Backend
+	old.Acquire()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 3 {
+		if i > 0 {
+			b.registry.SetMembers("internet", []backend.Spec{{Pool: "internet", Name: "c0000", Address: "192.0.2.9:25", Weight: i}})
+		}
+		if err := b.monitor.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, watched := (*b.monitor.watches.Load())[old]; watched != (i == 0) {
+			t.Errorf("turn %d: watched %t", i, watched)
+		}
+	}
+	fresh := b.registry.Snapshot().Pool("internet").Member("c0000").Backend
+	if watches := *b.monitor.watches.Load(); len(watches) != 1 || watches[fresh] == nil {
+		t.Errorf("%d watches, of the new one %v", len(watches), watches[fresh])
+	}
+	if _, waited := b.monitor.unjudged()[old]; waited {
+		t.Error("a verdict is awaited where nothing is asked")
+	}
+}

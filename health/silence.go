@@ -154,8 +154,7 @@ func (j *jury) stuck(m *member, now time.Time) {
 		if n < m.stuckEnough(now) {
 			continue
 		}
-		why := fmt.Sprintf("%s waiting for up to %s at %s; the others need %s at most",
-			counted(n, "message"), inSeconds(now.Sub(oldest)), stage, inSeconds(m.usual[stage]))
+		why := fmt.Sprintf("%s waiting for up to %s at %s%s", counted(n, "message"), span(now.Sub(oldest)), stage, othersNeed(m.usual[stage]))
 		if stage <= backend.StageBanner && m.ledger.stages[backend.StageFinalDot].passed.After(oldest.Add(patience/2)) {
 			m.full(now, stage, why, m.ledger.underWay()) // it is at work all the while (P18)
 			continue

@@ -51,4 +51,30 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func inSeconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+// othersNeed says what is usual; 0: it is not known.
+func othersNeed(usual time.Duration) string {
+	if usual == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the others need %s at most", span(usual))
+}
+
+// span is a time that was measured, as people say it: 12.3 s, 3 ms.
+func span(d time.Duration) string {
+	if tenth := 100 * time.Millisecond; d >= tenth {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d ms", max(d.Round(time.Millisecond), time.Millisecond).Milliseconds())
+}
+
+// short is a time that was configured, as people write it: 2m, not 2m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

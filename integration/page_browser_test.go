@@ -1,14 +1,9 @@
 package integration
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -16,188 +11,85 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
 )
 
-// browser is a Chromium that is spoken to through a pair of pipes, in the Chrome DevTools Protocol: one JSON object after
-// the other, each ended by a NUL. No port is opened and no library is needed.
+// Ceilings for a browser on a busy machine.
+const (
+	browserStart  = 3 * time.Minute
+	browserAnswer = 90 * time.Second
+)
+
+// browser is a Chromium with one page.
 type browser struct {
-	t       *testing.T
-	cmd     *exec.Cmd
-	in      *os.File
-	session string // of the one page
+	t   *testing.T
+	ctx context.Context // of the page
 
-	mu      sync.Mutex
-	next    int
-	waiting map[int]chan protocolAnswer
-	ended   bool
-	faults  []string // what the page complained of
+	mu     sync.Mutex
+	faults []string // what the page complained of
 }
 
-type protocolAnswer struct {
-	ID     int             `json:"id"`
-	Method string          `json:"method"`
-	Params json.RawMessage `json:"params"`
-	Result json.RawMessage `json:"result"`
-	Error  *struct {
-		Message string `json:"message"`
-	} `json:"error"`
-}
-
-// startBrowser starts a Chromium with an empty page of a desk's size.
+// startBrowser starts a Chromium with an empty page of a desk's size. It has a group of processes of its own, which ends with the
+// test, and also if the test is killed.
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	need(t, "chromium", "chromium")
-	toBrowser, in := pipe(t)
-	out, fromBrowser := pipe(t)
-	b := &browser{t: t, in: in, waiting: map[int]chan protocolAnswer{}}
-	b.cmd = exec.Command("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--user-data-dir="+t.TempDir(),
-		"--remote-debugging-pipe", "about:blank")
-	b.cmd.ExtraFiles = []*os.File{toBrowser, fromBrowser} // 3 and 4, as the option wants
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := b.cmd.Start(); err != nil {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("disable-component-update", true), chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		})) // as root it adds --no-sandbox by itself
+	group, end := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(end) // waits until it has ended, and its files are removed
+	ctx, cancel := chromedp.NewContext(group)
+	b := &browser{t: t, ctx: ctx}
+	late := time.AfterFunc(browserStart, cancel)
+	err := chromedp.Do(ctx) // the browser lives as long as this context, so it has no deadline
+	if !late.Stop() || err != nil {
+		cancel()
 		t.Fatalf("starting Chromium: %v", err)
 	}
-	_, _ = toBrowser.Close(), fromBrowser.Close()
-	off := guard(t, b.cmd.Process.Pid)
-	read := make(chan struct{})
+	pid := chromedp.FromContext(ctx).Browser.Process().Pid
+	off := guard(t, pid)
+	listened := make(chan struct{})
+	messages := chromedp.Console(ctx) // from here on, whenever they are read
 	go func() {
-		defer close(read)
-		b.listen(out)
+		defer close(listened)
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			b.take(m)
+		}
 	}()
 	t.Cleanup(func() {
-		_ = b.in.Close()
-		_ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL)
-		_ = b.cmd.Wait()
-		<-read
-		_ = out.Close()
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+		cancel()
+		<-listened
 		off()
 	})
-	b.attach()
+	b.size(1440, 1000, false)
 	return b
 }
 
-func pipe(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatalf("making a pipe: %v", err)
+// take keeps what the page complains of: exceptions, errors and warnings of its own, and errors of the browser about it.
+func (b *browser) take(m chromedp.ConsoleMessage) {
+	if m.IsException() || m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleWarning && m.Source == "" {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.faults = append(b.faults, fmt.Sprintf("%s (%s:%d)", m, m.URL, m.Line+1))
 	}
-	return r, w
 }
 
-// attach makes the page and has its complaints told.
-func (b *browser) attach() {
+// do has the browser do something.
+func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	var target struct {
-		TargetID string `json:"targetId"`
+	ctx, cancel := context.WithTimeout(b.ctx, browserAnswer)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatalf("%s: %v; the page complained: %.2000s", what, err, b.complaints())
 	}
-	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
-	var session struct {
-		SessionID string `json:"sessionId"`
-	}
-	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &session)
-	b.session = session.SessionID
-	for _, domain := range []string{"Page", "Runtime", "Log"} {
-		b.call(domain+".enable", nil, nil)
-	}
-	b.size(1440, 1000, false)
-}
-
-// listen takes what the browser says until it ends.
-func (b *browser) listen(out io.Reader) {
-	r := bufio.NewReader(out)
-	for {
-		text, err := r.ReadBytes(0)
-		if err != nil {
-			b.end()
-			return
-		}
-		var m protocolAnswer
-		if json.Unmarshal(bytes.TrimSuffix(text, []byte{0}), &m) == nil {
-			b.take(m)
-		}
-	}
-}
-
-// end lets nobody wait for a browser that is gone.
-func (b *browser) end() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ended = true
-	for id, c := range b.waiting {
-		close(c)
-		delete(b.waiting, id)
-	}
-}
-
-func (b *browser) take(m protocolAnswer) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if c := b.waiting[m.ID]; c != nil {
-		delete(b.waiting, m.ID)
-		c <- m
-		return
-	}
-	text := string(m.Params)
-	switch {
-	case m.Method == "Runtime.exceptionThrown",
-		m.Method == "Runtime.consoleAPICalled" && (strings.Contains(text, `"type":"error"`) || strings.Contains(text, `"type":"warning"`)),
-		m.Method == "Log.entryAdded" && strings.Contains(text, `"level":"error"`):
-		b.faults = append(b.faults, text)
-	}
-}
-
-// call has the browser do something; into is nil where the result does not matter.
-func (b *browser) call(method string, params map[string]any, into any) {
-	b.t.Helper()
-	if err := b.try(method, params, into); err != nil {
-		b.t.Fatalf("%s: %v", method, err)
-	}
-}
-
-func (b *browser) try(method string, params map[string]any, into any) error {
-	c := make(chan protocolAnswer, 1)
-	if err := b.send(method, params, c); err != nil {
-		return err
-	}
-	select {
-	case m, ok := <-c:
-		switch {
-		case !ok:
-			return errors.New("the browser has ended")
-		case m.Error != nil:
-			return errors.New(m.Error.Message)
-		case into != nil:
-			return json.Unmarshal(m.Result, into)
-		}
-		return nil
-	case <-time.After(time.Minute):
-		return errors.New("the browser has not answered for a minute")
-	}
-}
-
-func (b *browser) send(method string, params map[string]any, c chan protocolAnswer) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended {
-		return errors.New("the browser has ended")
-	}
-	b.next++
-	request := map[string]any{"id": b.next, "method": method}
-	if params != nil {
-		request["params"] = params
-	}
-	if b.session != "" {
-		request["sessionId"] = b.session
-	}
-	text, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
-	b.waiting[b.next] = c
-	_, err = b.in.Write(append(text, 0))
-	return err
 }
 
 // eval is the value of an expression in the page.
@@ -211,27 +103,19 @@ func (b *browser) eval(expression string) any {
 }
 
 func (b *browser) tryEval(expression string) (any, error) {
-	var out struct {
-		Result struct {
-			Value any `json:"value"`
-		} `json:"result"`
-		Exception *struct {
-			Exception struct {
-				Description string `json:"description"`
-			} `json:"exception"`
-		} `json:"exceptionDetails"`
+	ctx, cancel := context.WithTimeout(b.ctx, browserAnswer)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[any](expression, chromedp.EvalAwaitPromise))
+	if errors.Is(err, chromedp.ErrJSUndefined) || errors.Is(err, chromedp.ErrJSNull) {
+		return nil, nil
 	}
-	err := b.try("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &out)
-	if err == nil && out.Exception != nil {
-		err = errors.New(out.Exception.Exception.Description)
-	}
-	return out.Result.Value, err
+	return value, err
 }
 
 // open shows a URL.
 func (b *browser) open(url string) {
 	b.t.Helper()
-	b.call("Page.navigate", map[string]any{"url": url}, nil)
+	b.do("opening "+url, chromedp.Navigate(url))
 }
 
 // wait waits until an expression is true in the page. While that is being loaded, an expression may fail.
@@ -272,73 +156,46 @@ func (b *browser) wantQuiet(but ...string) {
 // click presses the mouse in the middle of the element that a selector finds.
 func (b *browser) click(selector string) {
 	b.t.Helper()
-	place := fmt.Sprintf(`(() => { const e = document.querySelector(%q); e.scrollIntoView({block: "center"});
-		const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()`, selector)
-	at, ok := b.eval(place).([]any)
-	if !ok || len(at) != 2 {
-		b.t.Fatalf("no place to click for %s", selector)
-	}
-	for _, kind := range []string{"mousePressed", "mouseReleased"} {
-		b.call("Input.dispatchMouseEvent", map[string]any{"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1}, nil)
-	}
+	b.do("clicking "+selector, chromedp.Click(chromedp.CSS(selector)))
 }
 
-// press presses a key; a letter also writes itself.
-func (b *browser) press(key string) {
+// press presses keys, one after the other: those of a text, or those that package kb names.
+func (b *browser) press(keys string) {
 	b.t.Helper()
-	codes := map[string]int{"Enter": 13, "Escape": 27, "Tab": 9, "ArrowDown": 40, "ArrowUp": 38}
-	down := map[string]any{"type": "keyDown", "key": key, "windowsVirtualKeyCode": codes[key]}
-	switch {
-	case len(key) == 1:
-		down["text"] = key
-	case key == "Enter":
-		down["text"] = "\r"
-	}
-	b.call("Input.dispatchKeyEvent", down, nil)
-	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "windowsVirtualKeyCode": codes[key]}, nil)
-}
-
-// write types a text where the focus is.
-func (b *browser) write(text string) {
-	b.t.Helper()
-	b.call("Input.insertText", map[string]any{"text": text}, nil)
+	b.do("typing", chromedp.KeyEvent(keys))
 }
 
 // size makes the window so large; a phone has a finer screen.
-func (b *browser) size(width, height int, phone bool) {
+func (b *browser) size(width, height int64, phone bool) {
 	b.t.Helper()
-	scale := 1
+	var as []chromedp.EmulateViewportOption
 	if phone {
-		scale = 2
+		as = append(as, chromedp.EmulateMobile, chromedp.EmulatePortrait, chromedp.EmulateScale(2))
 	}
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": scale, "mobile": phone}, nil)
+	b.do("sizing the window", chromedp.EmulateViewport(width, height, as...))
 }
 
 // scheme is what the user prefers: light or dark.
 func (b *browser) scheme(name string) {
 	b.t.Helper()
-	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": name}}}, nil)
+	prefers := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}}
+	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, prefers); err != nil {
+		b.t.Fatalf("preferring %s: %v", name, err)
+	}
 }
 
 // shot is a picture of the window, or of what a selector finds, as PNG.
 func (b *browser) shot(selector string) []byte {
 	b.t.Helper()
-	var out struct {
-		Data string `json:"data"`
-	}
-	params := map[string]any{"format": "png"}
+	take := chromedp.CaptureScreenshot()
 	if selector != "" {
-		clip, ok := b.eval(fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect();
-			return {x: r.x + scrollX, y: r.y + scrollY, width: r.width, height: r.height, scale: 1}; })()`, selector)).(map[string]any)
-		if !ok {
-			b.t.Fatalf("nothing to picture for %s", selector)
-		}
-		params["clip"], params["captureBeyondViewport"] = clip, true
+		take = chromedp.Screenshot(chromedp.CSS(selector))
 	}
-	b.call("Page.captureScreenshot", params, &out)
-	picture, err := base64.StdEncoding.DecodeString(out.Data)
+	ctx, cancel := context.WithTimeout(b.ctx, browserAnswer)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, take)
 	if err != nil {
-		b.t.Fatalf("decoding the picture: %v", err)
+		b.t.Fatalf("taking a picture: %v", err)
 	}
 	return picture
 }

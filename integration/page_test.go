@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
+
 	"weir/internal/faulty"
 )
 
@@ -74,7 +76,7 @@ func TestPage_Orders(t *testing.T) {
 	b.mark("c0")
 	b.click("#marked .order button")
 	b.wait(ceiling, `document.querySelector("#order").open && document.activeElement.id === "order-reason"`, "no dialog asks for the reason")
-	b.write("it's a test")
+	b.press("it's a test")
 	b.wait(ceiling, `document.querySelector("#order .line code").textContent === "weir drain internet/c0 --reason 'it'\\''s a test'"`, "the command is not shown")
 	b.click("#order-go")
 	b.closes("#order")
@@ -99,7 +101,7 @@ func TestPage_Orders(t *testing.T) {
 	b.eval(`document.querySelector("#marked .name-button").focus()`)
 	b.press("d")
 	b.wait(ceiling, `document.querySelector("#order").open`, "the key opens no dialog")
-	b.press("Enter")
+	b.press(kb.Enter)
 	b.closes("#order")
 	b.shows("c0", "Drain")
 	f.waitEligible(poolName, 1)
@@ -121,7 +123,7 @@ func TestPage_OpenedRow(t *testing.T) {
 	b.wait(ceiling, `document.querySelector("tr.opened").innerText.includes("weir probe internet/")`, "no command is shown")
 	want := fmt.Sprintf(`(() => { const text = document.querySelector("tr.opened .failures")?.innerText ?? ""; return text.includes(%q) && text.includes("no room today"); })()`, failed.str("id"))
 	b.wait(ceiling, want, "the message that failed is not shown")
-	b.press("Enter")
+	b.press(kb.Enter)
 	b.wait(ceiling, `document.querySelector("tr.opened") === null`, "the row does not close")
 	b.wantQuiet()
 }
@@ -167,7 +169,7 @@ func TestPage_Thousand(t *testing.T) {
 	w.mustCtl("drain", "m0777")
 	b.press("/")
 	b.wait(ceiling, `document.activeElement.id === "search"`, "the key does not lead to the search")
-	b.write("m07")
+	b.press("m07")
 	b.wait(ceiling, `document.querySelector("#shown").textContent === "100 of 1,000 connectors"`, "the search does not find 100")
 	b.click(`.chip[data-state="drain"]`)
 	b.wait(ceiling, `document.querySelectorAll("tr.row").length === 1 && document.querySelector(".name-button").textContent === "m0777"`, "the filter does not find the one")
@@ -260,12 +262,12 @@ func TestPage_Login(t *testing.T) {
 	b := startBrowser(t)
 	b.open(f.adminURL("/"))
 	b.wait(ceiling, `document.querySelector("#login").open`, "the page does not ask for a token")
-	b.write("wrong")
-	b.press("Enter")
+	b.press("wrong")
+	b.press(kb.Enter)
 	b.wait(ceiling, `!document.querySelector("#login-refusal").hidden`, "a wrong token is not refused")
 	b.eval(`document.querySelector("#login-token").value = ""; document.querySelector("#login-token").focus()`)
-	b.write("a-long-secret-of-alice")
-	b.press("Enter")
+	b.press("a-long-secret-of-alice")
+	b.press(kb.Enter)
 	b.wait(ceiling, `document.querySelectorAll("tr.row").length === 2 && document.querySelector("#who").textContent === "alice"`, "the token does not let alice in")
 	b.mark("c0")
 	b.click("#marked .order button")

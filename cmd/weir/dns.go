@@ -171,6 +171,9 @@ happens to the connectors. Without a ZONE, in all zones that weir keeps.`,
 		if strings.TrimSpace(order.reason) == "" {
 			return usageError{errors.New(`--reason is missing: a frozen zone that nobody remembers the reason of stays frozen`), hintOf(cmd)}
 		}
+		if why := badReason(order.reason); why != "" {
+			return usageError{errors.New(why), hintOf(cmd)}
+		}
 		return order.give(cmd, args, nil)
 	}
 	return cmd

@@ -36,7 +36,6 @@ func TestEventsSince(t *testing.T) {
 }
 
 func TestEventsOnATerminal(t *testing.T) {
-	inBerlin(t)
 	var out bytes.Buffer
 	for _, colour := range []bool{false, true} {
 		p := eventPrinter{screen: screen{w: &out, tty: true, colour: colour}}

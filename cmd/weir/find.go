@@ -28,6 +28,7 @@ history.transactions says otherwise, and forgets them when it stops; its log kno
 Where the log masks addresses, an address finds everybody of its domain.`,
 		Example: `  weir find --to bob@example.com --around 10:32
   weir find --message-id m1@example.org
+  weir find --tried internet/mx-b --since 1h
   weir find --outcome ambiguous --since 24h`,
 		Args: noArgs,
 	}
@@ -37,7 +38,8 @@ Where the log masks addresses, an address finds everybody of its domain.`,
 		"id": "the `id` at the end of weir's reply and in its Received line, or its session's", "remote-id": "the connector's `id` of it",
 		"message-id": "the `id` in its head", "from": "the sender: an `address` or a domain; <> is the null sender", "to": "a recipient: an `address` or a domain",
 		"client": "whom it came from: an IP `address` or a network", "around": "under way within 5 minutes of this `time`, such as 10:32 by the clock of weir's machine, or RFC 3339",
-		"since": "not older than this `time`, such as 1h, or RFC 3339", "pool": "the `pool`", "backend": "the `connector`: NAME or POOL/NAME",
+		"since": "not older than this `time`, such as 1h, or RFC 3339", "pool": "the `pool`", "backend": "the `connector` that answered last: NAME or POOL/NAME",
+		"tried":   "a `connector` that was left, wherever the message went then",
 		"outcome": "how it ended: `delivered`, rejected, deferred, aborted, ambiguous or delivered-unacknowledged",
 		"limit":   "at most so `many`, up to 1000 (default 100)",
 	} {

@@ -30,15 +30,17 @@ func TestFind(t *testing.T) {
 	}
 	const query = "GET /v1/transactions?around=10%3A32&message_id=m1%40example.org&to=bob%40example.com"
 	f := newFakeWeir(t, map[string]answer{
-		query:                          {200, string(text)},
-		"GET /v1/transactions":         {200, `{"transactions":[],"more":false,"kept":0,"since":null}`},
-		"GET /v1/transactions?id=none": {200, `{"transactions":[],"more":false,"kept":1,"since":"2026-01-02T03:04:05Z"}`},
-		"GET /v1/transactions?limit=x": {400, `{"error":"limit wants a whole number from 1 to 1000"}`},
+		query:                           {200, string(text)},
+		"GET /v1/transactions":          {200, `{"transactions":[],"more":false,"kept":0,"since":null}`},
+		"GET /v1/transactions?tried=mx": {200, `{"transactions":[],"more":false,"kept":0,"since":null}`},
+		"GET /v1/transactions?id=none":  {200, `{"transactions":[],"more":false,"kept":1,"since":"2026-01-02T03:04:05Z"}`},
+		"GET /v1/transactions?limit=x":  {400, `{"error":"limit wants a whole number from 1 to 1000"}`},
 	})
 	const asked = "find --to bob@example.com --around 10:32 --message-id m1@example.org"
 	expect(t, asked, exitDone, "2026-01-02T03:04:05Z\tt1\ts1\t192.0.2.7\talice@example.org\tbob@example.com,carol@example.com\tinternet/mx-a\tdelivered\t250\tconnector\t250 2.0.0 Ok\t4XYZ\t<m1@example.org>\n", "")
 	expect(t, asked+" -o json", exitDone, strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(string(text))+"\n", "")
 	expect(t, "find", exitFailed, "", "weir: not found: no transactions are kept yet\n")
+	expect(t, "find --tried mx", exitFailed, "", "weir: not found: no transactions are kept yet\n")
 	expect(t, "find --limit x", exitFailed, "", "weir: limit wants a whole number from 1 to 1000\n")
 	if code, _, stderr := weir("find", "--id", "none"); code != exitFailed || !strings.HasPrefix(stderr, "weir: not found: kept are 1 transaction since 2026-01-0") {
 		t.Errorf("exit %d, %q", code, stderr)

@@ -77,10 +77,9 @@ func liveChecks(cfg *config.Config, hostname string) []liveCheck {
 		for _, spec := range p.Static {
 			checks = append(checks, liveConnector(hostname, p.Health.Timeout, spec))
 		}
+		checks = append(checks, liveList(hostname, p)...)
 	}
-	if cfg.Consul != nil {
-		checks = append(checks, liveConsul(cfg.Consul))
-	}
+	checks = append(checks, consulChecks(cfg)...)
 	return append(checks, liveZones(cfg)...)
 }
 
@@ -100,30 +99,33 @@ func liveConnector(hostname string, timeout time.Duration, spec backend.Spec) li
 	}}
 }
 
-// liveConsul asks the agent who leads, which needs no rights and shows that the
-// servers are there too.
-func liveConsul(cfg *config.Consul) liveCheck {
-	what := "consul"
-	if cfg.Address != "" {
-		what += " at " + cfg.Address
+// liveList returns a check for each connector that a pool's file lists, or one that
+// says why there are none.
+func liveList(hostname string, p *config.Pool) (checks []liveCheck) {
+	if p.File == "" {
+		return nil
 	}
-	return liveCheck{what, func(ctx context.Context) (string, error) {
-		client, err := app.ConsulClient(cfg)
-		if err != nil {
-			return "", err
-		}
-		ctx, cancel := context.WithTimeout(ctx, consulLongest)
-		defer cancel()
-		leader, err := client.Status().LeaderWithQueryOptions(consulOptions(ctx))
-		switch {
-		case err != nil:
-			return "", errors.New(plain(err))
-		case leader == "":
-			return "", errors.New("the agent answers, and the servers have no leader")
-		default:
-			return "leader " + leader, nil
-		}
-	}}
+	specs, err := readList(p.File)
+	if err != nil {
+		return []liveCheck{{"file of pool " + p.Name, func(context.Context) (string, error) { return "", err }}}
+	}
+	for _, spec := range specs {
+		spec.Pool = p.Name
+		checks = append(checks, liveConnector(hostname, p.Health.Timeout, spec))
+	}
+	return checks
+}
+
+func readList(path string) ([]backend.Spec, error) {
+	// What is no file, such as a pipe, might never end.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", path)
+	}
+	data, err := config.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return config.ParseBackends(path, data)
 }
 
 // ownName is what weir calls itself in EHLO.

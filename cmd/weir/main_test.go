@@ -17,7 +17,12 @@ import (
 	"weir/config"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("os/signal.loop")) }
+// TestMain has local times be the same everywhere, once for all tests: servers of
+// tests that are over may still look at their clock.
+func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("CET", 3600)
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("os/signal.loop"))
+}
 
 const goodFile = `listeners:
   - {name: inbound, address: "127.0.0.1:2525", tls: {mode: off}}

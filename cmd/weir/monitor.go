@@ -112,6 +112,9 @@ func (j *judgement) pool(p *poolView, now time.Time) {
 	default:
 		j.good = append(j.good, fmt.Sprintf("pool %s: %d of %d eligible", p.Name, p.Eligible, p.Total))
 	}
+	if p.Deferring != nil {
+		j.bad(monitorWarning, "pool %s: %s", p.Name, p.deferred(now))
+	}
 	inFlight := int64(0)
 	for i := range p.Backends {
 		c := &p.Backends[i]
@@ -150,8 +153,15 @@ func (j *judgement) sources(v *view, now time.Time) {
 			j.bad(monitorWarning, "zone %s: %s", v.DNS[i].Zone, words)
 		}
 	}
+	if v.Unkept != "" {
+		j.bad(monitorWarning, "drain flags are not kept on disk: %s", v.Unkept)
+	}
 	for i := range v.Replicas {
-		if r := &v.Replicas[i]; !r.Agrees && !r.Self {
+		switch r := &v.Replicas[i]; {
+		case r.Self:
+		case !r.Live:
+			j.bad(monitorWarning, "replica %s is silent for %s", r.Name, age(now.Sub(r.Seen)))
+		case !r.Agrees:
 			j.bad(monitorWarning, "replica %s sees other connectors eligible", r.Name)
 		}
 	}

@@ -25,8 +25,8 @@ func (v *view) connectors() []*connectorView {
 	return all
 }
 
-// connector returns the one that is meant by POOL/NAME or by a NAME that is
-// unique; its error says which ones there are.
+// connector returns the one that is meant by POOL/NAME, or by a NAME or an address
+// that is unique; its error says which ones there are.
 func (v *view) connector(wanted string) (*connectorView, error) {
 	found := v.called(wanted)
 	switch len(found) {
@@ -39,9 +39,10 @@ func (v *view) connector(wanted string) (*connectorView, error) {
 	}
 }
 
-// called returns the connectors that a word may mean.
+// called returns the connectors that a word may mean. Names come first: an address
+// counts only where no connector is called that.
 func (v *view) called(wanted string) []*connectorView {
-	var found []*connectorView
+	var found, there []*connectorView
 	for _, c := range v.connectors() {
 		if c.ID == wanted {
 			return []*connectorView{c}
@@ -49,6 +50,12 @@ func (v *view) called(wanted string) []*connectorView {
 		if c.Name == wanted {
 			found = append(found, c)
 		}
+		if sameAddress(c.Address, wanted) {
+			there = append(there, c)
+		}
+	}
+	if len(found) == 0 {
+		return there
 	}
 	return found
 }
@@ -70,15 +77,19 @@ func (v *view) names() []string {
 }
 
 // resolve returns the connectors meant by all the words, each once, or all the
-// words that mean none.
-func (v *view) resolve(words []string) ([]*connectorView, error) {
+// words that mean none. With gone, a POOL/NAME that is not known is taken as it is:
+// weir may still know it.
+func (v *view) resolve(words []string, gone bool) ([]*connectorView, error) {
 	var found []*connectorView
 	var wrong []error
 	for _, word := range words {
 		c, err := v.connector(word)
+		if pool, name, ok := strings.Cut(word, "/"); err != nil && gone && ok && pool != "" && name != "" && len(v.called(word)) == 0 {
+			c, err = &connectorView{ID: word}, nil
+		}
 		if err != nil {
 			wrong = append(wrong, err)
-		} else if !slices.Contains(found, c) {
+		} else if !slices.Contains(ids(found), c.ID) {
 			found = append(found, c)
 		}
 	}
@@ -115,6 +126,13 @@ func sameHost(a, b string) bool {
 		return x.Unmap() == y.Unmap()
 	}
 	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
+}
+
+// sameAddress compares host and port.
+func sameAddress(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	return errA == nil && errB == nil && portA == portB && sameHost(hostA, hostB)
 }
 
 func ids(connectors []*connectorView) []string {

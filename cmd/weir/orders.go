@@ -44,6 +44,9 @@ func (f *orderFlags) orders(cmd *cobra.Command, verb dashboard.Verb, request das
 	if why := badOutput(f.output); why != "" {
 		return nil, usageError{errors.New(why), hintOf(cmd)}
 	}
+	if why := badReason(f.reason); why != "" {
+		return nil, usageError{errors.New(why), hintOf(cmd)}
+	}
 	c, err := f.admin.client(cmd)
 	if err != nil {
 		return nil, err
@@ -52,13 +55,23 @@ func (f *orderFlags) orders(cmd *cobra.Command, verb dashboard.Verb, request das
 	return &orders{client: c, verb: verb, request: request, json: f.output == "json", out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr()}, nil
 }
 
+// badReason says what is wrong with a reason.
+func badReason(reason string) string {
+	if len(reason) > dashboard.MaxReason {
+		return fmt.Sprintf("--reason is too long: a sentence is enough, of at most %d bytes", dashboard.MaxReason)
+	}
+	return ""
+}
+
 // find returns the connectors that are meant: all of them, or none and an error.
+// One that no source knows any more may still have a flag to lift: of that the
+// running weir knows.
 func (o *orders) find(ctx context.Context, words []string) ([]*connectorView, error) {
 	v, _, err := o.client.status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := v.resolve(words)
+	found, err := v.resolve(words, o.verb == dashboard.Undrain || o.verb == dashboard.Enable)
 	if err != nil && len(words) > 1 {
 		return nil, fmt.Errorf("%w\nnothing was done", err)
 	}
@@ -66,15 +79,14 @@ func (o *orders) find(ctx context.Context, words []string) ([]*connectorView, er
 }
 
 // give gives the order for one after the other. It stops at the first that is
-// refused: what comes next may have been meant to follow it. What is in force
-// here and could not be shared goes on, and is an error at the end.
+// refused: what comes next may have been meant to follow it. What is done, but not
+// with all the effect that was wanted, goes on, and is an error at the end.
 func (o *orders) give(ctx context.Context, connectors []*connectorView) error {
-	unshared := false
+	partly := false
 	for i, c := range connectors {
 		answer, err := o.one(ctx, c.ID)
-		var alone notSharedError
-		if errors.As(err, &alone) {
-			unshared = true
+		if errors.As(err, new(partlyError)) {
+			partly = true
 		} else if err != nil {
 			return notAll(err, o.verb, ids(connectors), i)
 		}
@@ -82,8 +94,8 @@ func (o *orders) give(ctx context.Context, connectors []*connectorView) error {
 			return err
 		}
 	}
-	if unshared {
-		return saidError{errors.New("not shared")}
+	if partly {
+		return saidError{errors.New("partly done")}
 	}
 	return nil
 }
@@ -100,15 +112,17 @@ func notAll(err error, verb dashboard.Verb, all []string, done int) error {
 		all[done], err, verb, strings.Join(all[:done], ", "), strings.Join(all[done:], ", "))
 }
 
-// notSharedError is an order that is in force here and not known to all others.
-type notSharedError struct{ error }
+// partlyError is an order that is in force here, and either not known to all others
+// or of no effect yet, because Consul's maintenance holds the connector.
+type partlyError struct{ error }
 
-// one gives the order for a connector. The answer is valid with a
-// notSharedError too.
+// one gives the order for a connector. The answer is valid with a partlyError too.
 func (o *orders) one(ctx context.Context, id string) (answer dashboard.OrderAnswer, err error) {
 	err = o.client.post(ctx, backendPath(id)+"/"+string(o.verb), o.request, &answer, orderLongest)
-	if r, ok := refusedWith(err, http.StatusBadGateway); ok && json.Unmarshal(r.body, &answer) == nil && answer.State != "" {
-		return answer, notSharedError{err}
+	for _, status := range []int{http.StatusBadGateway, http.StatusConflict} {
+		if r, ok := refusedWith(err, status); ok && json.Unmarshal(r.body, &answer) == nil && answer.State != "" {
+			return answer, partlyError{err}
+		}
 	}
 	takesOut := o.verb == dashboard.Drain || o.verb == dashboard.Disable
 	if r, ok := refusedWith(err, http.StatusConflict); ok && takesOut && !o.request.Force && strings.HasPrefix(r.words, dashboard.ErrEmpties.Error()) {
@@ -128,10 +142,7 @@ func (o *orders) show(a *dashboard.OrderAnswer) error {
 		_, _ = fmt.Fprintf(o.errs, "warning: %s\n", a.Warning)
 	}
 	if a.Error != "" {
-		_, _ = fmt.Fprintf(o.errs, "weir: %s: in force on this replica only: %s\n", a.ID, a.Error)
-		if names := untold(a.Replicas); len(names) > 0 {
-			_, _ = fmt.Fprintf(o.errs, "weir: %s: not told: %s\n", a.ID, strings.Join(names, ", "))
-		}
+		_, _ = fmt.Fprintf(o.errs, "weir: %s: %s\n", a.ID, oneLine(strings.ReplaceAll(a.Error, "\n", "; ")))
 	}
 	_, err := fmt.Fprintf(o.out, "%s: %s, %s\n", a.ID, a.State, inFlight(a.InFlight))
 	return err
@@ -144,23 +155,13 @@ func inFlight(n int64) string {
 	return fmt.Sprintf("%d in flight", n)
 }
 
-// untold returns the replicas that have not shown that they know.
-func untold(replicas []dashboard.ReplicaShare) []string {
-	var names []string
-	for _, r := range replicas {
-		if !r.Self && !r.Seen {
-			names = append(names, r.Name)
-		}
-	}
-	return names
-}
-
 func newUndrain() *cobra.Command {
 	return newReturn(dashboard.Undrain, &cobra.Command{
 		Use: "undrain BACKEND…", Aliases: []string{"ready"},
 		Short: "Give drained connectors new mail again",
 		Long: `Give drained connectors new mail again. What Consul has in maintenance stays
-out: only Consul ends that, and the message says by which command.`,
+out: weir's own flag is lifted, and the message says by which command Consul's is;
+the exit code is 1. As POOL/NAME also one that no source knows any more.`,
 	})
 }
 

@@ -38,7 +38,10 @@ func TestNamesAreCheckedFirst(t *testing.T) {
 	f := newFakeWeir(t, nil)
 	for line, want := range map[string]string{
 		"drain mx-c":              "weir: there is no connector \"mx-c\"; did you mean \"mx-b\"?\n",
-		"undrain internet/mx-x":   "weir: there is no connector \"internet/mx-x\"; did you mean \"internet/mx-a\"?\n",
+		"drain internet/mx-x":     "weir: there is no connector \"internet/mx-x\"; did you mean \"internet/mx-a\"?\n",
+		"undrain mx-x":            "weir: there is no connector \"mx-x\"; did you mean \"mx-b\"?\n",
+		"enable mx-b mx-x":        "weir: there is no connector \"mx-x\"; did you mean \"mx-b\"?\nnothing was done\n",
+		"drain 10.0.0.12:587":     "weir: there is no connector \"10.0.0.12:587\"; there are internet/mx-a, internet/mx-b, fax/mx-a, notes/n1, notes/n2\n",
 		"enable mx-a":             "weir: the name \"mx-a\" is not unique: say which of internet/mx-a, fax/mx-a\n",
 		"disable nobody -y":       "weir: there is no connector \"nobody\"; there are internet/mx-a, internet/mx-b, fax/mx-a, notes/n1, notes/n2\n",
 		"drain mx-b mx-a":         "weir: the name \"mx-a\" is not unique: say which of internet/mx-a, fax/mx-a\nnothing was done\n",
@@ -90,7 +93,7 @@ func TestARefusalEndsIt(t *testing.T) {
 
 func TestWhatIsNotShared(t *testing.T) {
 	alone := func(a *dashboard.OrderAnswer) {
-		a.Error = "not shared: Consul is not reachable"
+		a.Error = "in force on this replica only until Consul is back (not told: weir-2, weir-3): Consul is not reachable"
 		a.Replicas = append(a.Replicas, dashboard.ReplicaShare{Name: "weir-2"}, dashboard.ReplicaShare{Name: "weir-3"}, dashboard.ReplicaShare{Name: "weir-4", Seen: true})
 	}
 	newFakeWeir(t, map[string]answer{
@@ -99,7 +102,7 @@ func TestWhatIsNotShared(t *testing.T) {
 		"POST /v1/backends/notes/n2/drain":      {502, `{"error":"bad gateway"}`},
 	})
 	expect(t, "drain mx-b n1 --wait", exitFailed, "internet/mx-b: drain, 1 in flight\nnotes/n1: drain, nothing in flight\n",
-		"weir: internet/mx-b: in force on this replica only: not shared: Consul is not reachable\nweir: internet/mx-b: not told: weir-2, weir-3\n")
+		"weir: internet/mx-b: in force on this replica only until Consul is back (not told: weir-2, weir-3): Consul is not reachable\n")
 	expect(t, "drain n2", exitFailed, "", "weir: bad gateway\n")
 }
 
@@ -114,6 +117,57 @@ func TestPuttingBack(t *testing.T) {
 	want := `POST /v1/backends/notes/n2/enable {"reason":"done"}`
 	if got := f.wasAsked(); len(got) != 3 || got[2] != want {
 		t.Errorf("asked %q", got)
+	}
+}
+
+// Weir's own flag is lifted where Consul holds the connector, and the rest follows.
+func TestPuttingBackUnderMaintenance(t *testing.T) {
+	held := func(a *dashboard.OrderAnswer) {
+		a.Error = "weir's own flag is lifted; done here only: Consul is not reachable\nstill in Consul's maintenance mode (disk): on node n2: consul maint -disable"
+	}
+	f := newFakeWeir(t, map[string]answer{
+		"POST /v1/backends/notes/n2/undrain":      {409, standing("notes/n2", "drain", 1, held)},
+		"POST /v1/backends/internet/mx-b/undrain": {200, standing("internet/mx-b", "up", 0, nil)},
+	})
+	expect(t, "undrain n2 mx-b", exitFailed, "notes/n2: drain, 1 in flight\ninternet/mx-b: up, nothing in flight\n",
+		"weir: notes/n2: weir's own flag is lifted; done here only: Consul is not reachable; still in Consul's maintenance mode (disk): on node n2: consul maint -disable\n")
+	if got := f.wasAsked(); len(got) != 2 {
+		t.Errorf("asked %q", got)
+	}
+}
+
+// Whether one that no source knows has a flag to lift is for the running weir to say.
+func TestPuttingBackWhatIsGone(t *testing.T) {
+	f := newFakeWeir(t, map[string]answer{
+		"POST /v1/backends/internet/mx-x/undrain": {200, standing("internet/mx-x", "absent", 0, nil)},
+		"POST /v1/backends/notes/n1/undrain":      {200, standing("notes/n1", "up", 0, nil)},
+		"POST /v1/backends/internet/mx-y/enable":  {404, `{"error":"no connector \"internet/mx-y\", and no flag on one"}`},
+	})
+	expect(t, "undrain internet/mx-x n1 internet/mx-x", exitDone, "internet/mx-x: absent, nothing in flight\nnotes/n1: up, nothing in flight\n", "")
+	expect(t, "enable internet/mx-y", exitFailed, "", "weir: no connector \"internet/mx-y\", and no flag on one\n")
+	if got := f.wasAsked(); len(got) != 3 {
+		t.Errorf("asked %q", got)
+	}
+}
+
+// A connector may be called by its address, as long as that is of one only.
+func TestNamesMayBeAddresses(t *testing.T) {
+	v := view{Pools: []poolView{{Backends: []connectorView{
+		{ID: "a/--1-:2604", Name: "--1-:2604", Address: "[::1]:2604"},
+		{ID: "a/mx-b", Name: "mx-b", Address: "10.0.0.12:25"},
+		{ID: "a/two", Name: "two", Address: "10.0.0.9:25"},
+		{ID: "a/10.0.0.9:2525", Name: "10.0.0.9:2525", Address: "Mx.Example.com:25"},
+	}}, {Backends: []connectorView{
+		{ID: "b/two", Name: "two", Address: "10.0.0.9:25"},
+		{ID: "b/other", Name: "other", Address: "10.0.0.9:2525"},
+	}}}}
+	for word, want := range map[string]string{
+		"[::1]:2604": "a/--1-:2604", "[0:0::1]:2604": "a/--1-:2604", "10.0.0.12:25": "a/mx-b", "mx.example.com.:25": "a/10.0.0.9:2525",
+		"10.0.0.9:25": "a/two b/two", "10.0.0.9:2525": "a/10.0.0.9:2525", "10.0.0.12": "", "10.0.0.12:26": "", "a/10.0.0.12:25": "",
+	} {
+		if got := strings.Join(ids(v.called(word)), " "); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
 	}
 }
 
@@ -133,6 +187,8 @@ func TestOrdersUsage(t *testing.T) {
 		{"disable", "weir disable takes at least one BACKEND"},
 		{"disable a --for -1h", "--for wants a time above 0"},
 		{"undrain a --force", "--force"},
+		{"drain a --reason " + strings.Repeat("x", dashboard.MaxReason+1), "--reason is too long: a sentence is enough, of at most 500 bytes"},
+		{"dns freeze --reason " + strings.Repeat("x", 5000), "--reason is too long"},
 		{"standby now", "takes no argument"},
 		{"reload now", "takes no argument"},
 		{"config now", "takes no argument"},

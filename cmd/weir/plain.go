@@ -71,6 +71,17 @@ func plainRest(b *strings.Builder, v *view) {
 		state := map[bool]string{true: "reachable", false: "unreachable"}[c.Reachable]
 		line(b, "consul", c.Address, state, map[bool]string{true: "leader", false: "-"}[c.Leader], strings.Join(c.Unshared, ","), c.Error)
 	}
+	if v.Unkept != "" {
+		line(b, "unkept", v.Unkept)
+	}
+	for i := range v.Absent {
+		f := &v.Absent[i]
+		until := "-"
+		if f.Until != nil {
+			until = f.Until.UTC().Format(time.RFC3339)
+		}
+		line(b, "absent", f.ID, f.Admin, f.Since.UTC().Format(time.RFC3339), until, orDash(f.By), orDash(f.Reason))
+	}
 	for i := range v.DNS {
 		if z := &v.DNS[i]; zoneState(z) != "ok" {
 			plainZone(b, &dashboard.DNSStatus{
@@ -83,7 +94,8 @@ func plainRest(b *strings.Builder, v *view) {
 		for _, r := range v.Replicas {
 			line(b, "replica", r.Name, r.Seen.UTC().Format(time.RFC3339), r.Version,
 				map[bool]string{true: "leader", false: "-"}[r.Leader], map[bool]string{true: "standby", false: "-"}[r.Standby],
-				map[bool]string{true: "agrees", false: "differs"}[r.Agrees || r.Self])
+				map[bool]string{true: "agrees", false: "differs"}[r.Agrees || r.Self],
+				map[bool]string{true: "live", false: "silent"}[r.Live || r.Self])
 		}
 	}
 }

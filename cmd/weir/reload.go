@@ -24,7 +24,7 @@ counters; what has changed is printed.`,
 		Args: noArgs,
 	}
 	admin.add(cmd)
-	cmd.Flags().BoolVar(&previous, "previous", false, "go back to the config that was in force before the present one; the file stays as it is")
+	cmd.Flags().BoolVar(&previous, "previous", false, "go back to the config that was in force before the present one, each time one further; the file stays as it is")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := admin.client(cmd)
 		if err != nil {

@@ -23,18 +23,9 @@ func statusOfTest(t *testing.T) *view {
 	return v
 }
 
-// inBerlin has local times be the same everywhere.
-func inBerlin(t *testing.T) {
-	t.Helper()
-	old := time.Local
-	time.Local = time.FixedZone("CET", 3600)
-	t.Cleanup(func() { time.Local = old })
-}
-
 func testNow() time.Time { return time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC) }
 
 func TestStatusOnATerminal(t *testing.T) {
-	inBerlin(t)
 	v := statusOfTest(t)
 	tty := screen{tty: true}
 	golden(t, "status.tty", tty.status(v, nil, nil, testNow()))

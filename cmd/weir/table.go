@@ -92,6 +92,9 @@ func (s screen) pool(b *strings.Builder, p *poolView, now time.Time) {
 	if remark != "" {
 		text += "; " + s.in(map[bool]paint{true: red, false: yellow}[p.rank() == nobody], remark)
 	}
+	if p.Deferring != nil {
+		text += "; " + s.in(yellow, p.deferred(now))
+	}
 	b.WriteString(s.in(bold, p.Name) + ": " + text + "\n")
 	if len(p.Backends) == 0 {
 		return
@@ -101,6 +104,15 @@ func (s screen) pool(b *strings.Builder, p *poolView, now time.Time) {
 		rows = append(rows, s.row(&p.Backends[i], now))
 	}
 	s.columns(b, "  ", rows)
+}
+
+// deferred says what weir itself deferred of a pool, by the clock of this place.
+func (p *poolView) deferred(now time.Time) string {
+	layout := "15:04"
+	if now.Sub(p.Deferring.Since) >= 24*time.Hour {
+		layout = "2006-01-02 15:04"
+	}
+	return fmt.Sprintf("%s deferred by weir since %s", count(int(p.Deferring.Messages), "message"), p.Deferring.Since.Local().Format(layout))
 }
 
 func heads() []cell {
@@ -206,6 +218,12 @@ func (s screen) rest(v *view, now time.Time) string {
 		words, well := consulWords(&v.Consul, now)
 		b.WriteString(s.in(map[bool]paint{false: yellow}[well], oneLine(words)) + "\n")
 	}
+	if v.Unkept != "" {
+		b.WriteString(s.in(yellow, oneLine("drain flags are not kept on disk: "+v.Unkept)) + "\n")
+	}
+	for i := range v.Absent {
+		b.WriteString(s.in(cyan, oneLine(absentWords(&v.Absent[i], now))) + "\n")
+	}
 	for i := range v.DNS {
 		if words, well := zoneWords(&v.DNS[i], now); !well {
 			b.WriteString(s.in(yellow, oneLine("zone "+v.DNS[i].Zone+": "+words)) + "\n")
@@ -256,9 +274,12 @@ func consulWords(c *dashboard.ConsulStatus, now time.Time) (words string, well b
 
 func replicaWords(r *dashboard.Replica, now time.Time) (words string, well bool) {
 	words = "replica " + r.Name + ": "
-	if r.Self {
+	switch {
+	case r.Self:
 		words += "this one"
-	} else {
+	case !r.Live:
+		words += "silent for " + age(now.Sub(r.Seen))
+	default:
 		words += "seen " + age(now.Sub(r.Seen)) + " ago"
 	}
 	words += ", version " + r.Version
@@ -268,8 +289,23 @@ func replicaWords(r *dashboard.Replica, now time.Time) (words string, well bool)
 	if r.Standby {
 		words += ", on standby"
 	}
-	if !r.Agrees && !r.Self {
+	if r.Live && !r.Agrees && !r.Self {
 		words += "; it sees other connectors eligible than this one does"
 	}
-	return words, r.Agrees || r.Self
+	return words, r.Live && r.Agrees || r.Self
+}
+
+// absentWords tells of a flag that waits for its connector.
+func absentWords(f *dashboard.AbsentFlag, now time.Time) string {
+	text := fmt.Sprintf("flag on %s, which no source knows: %s for %s", f.ID, f.Admin, age(now.Sub(f.Since)))
+	if f.By != "" {
+		text += " by " + f.By
+	}
+	if f.Until != nil {
+		text += ", ends in " + age(f.Until.Sub(now))
+	}
+	if f.Reason != "" {
+		text += ": " + f.Reason
+	}
+	return text
 }

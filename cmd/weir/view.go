@@ -17,6 +17,8 @@ type view struct {
 	Discovery []dashboard.SourceStatus `json:"discovery"`
 	Consul    dashboard.ConsulStatus   `json:"consul"`
 	Replicas  []dashboard.Replica      `json:"replicas"`
+	Absent    []dashboard.AbsentFlag   `json:"absent"`
+	Unkept    string                   `json:"unkept"`
 	DNS       []dashboard.DNSStatus    `json:"dns"`
 }
 
@@ -30,6 +32,8 @@ type poolView struct {
 	Panic         bool            `json:"panic"`
 	MinRedundancy int             `json:"min_redundancy"`
 	Backends      []connectorView `json:"backends"`
+
+	Deferring *dashboard.Deferring `json:"deferring"`
 
 	raw json.RawMessage
 }

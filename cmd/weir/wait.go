@@ -76,6 +76,8 @@ func (w *waiter) once(ctx context.Context, c *waited) (done bool, err error) {
 	answer, err := w.look(ctx, c.id)
 	var away unreachableError
 	switch {
+	case ctx.Err() != nil:
+		return false, nil // this look was cut short: what was seen before it stands
 	case errors.As(err, &away):
 		// It may be restarting, and the drain outlives that.
 		w.tell(c, err.Error())
@@ -85,7 +87,7 @@ func (w *waiter) once(ctx context.Context, c *waited) (done bool, err error) {
 	}
 	c.answer = answer
 	switch {
-	case answer.State != "drain" && answer.State != "disabled":
+	case !isOut(answer.State):
 		return false, fmt.Errorf("it is no longer drained, but %s: not safe to reboot", answer.State)
 	case answer.Safe && w.json:
 		encoder := json.NewEncoder(w.out)
@@ -98,6 +100,13 @@ func (w *waiter) once(ctx context.Context, c *waited) (done bool, err error) {
 		w.tell(c, shares(&answer))
 		return false, nil
 	}
+}
+
+// isOut reports whether nothing new goes to a connector in this state. One that no
+// source knows any more is absent: what runs there, here or in a replica, may still
+// have to end.
+func isOut(state string) bool {
+	return state == "drain" || state == "disabled" || state == "absent"
 }
 
 // tell says how a connector stands, when that has changed or was long ago.
@@ -119,10 +128,10 @@ func shares(a *dashboard.OrderAnswer) string {
 	}
 	var words []string
 	for _, r := range a.Replicas {
-		switch out := r.State == "drain" || r.State == "disabled"; {
+		switch {
 		case !r.Self && !r.Seen:
 			words = append(words, r.Name+" is not heard of")
-		case !out && r.State != "":
+		case !isOut(r.State) && r.State != "":
 			words = append(words, fmt.Sprintf("%s has it %s, %s", r.Name, r.State, inFlight(r.InFlight)))
 		default:
 			words = append(words, fmt.Sprintf("%s has %s", r.Name, inFlight(r.InFlight)))

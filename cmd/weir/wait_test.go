@@ -164,3 +164,40 @@ func TestDrainAndWait(t *testing.T) {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }
+
+// One that no source knows any more, here or elsewhere, is waited for like any other.
+func TestWaitForOneThatIsGone(t *testing.T) {
+	busy := standing("p/a", "absent", 2, func(a *dashboard.OrderAnswer) {
+		a.Replicas[0].InFlight = 0
+		a.Replicas = append(a.Replicas, dashboard.ReplicaShare{Name: "weir-2", Seen: true, State: "drain", InFlight: 2},
+			dashboard.ReplicaShare{Name: "weir-3", Seen: true, State: "absent"})
+	})
+	got := waitFor(t, false, 0, map[string][]any{"p/a": {standing("p/a", "drain", 2, nil), busy, standing("p/a", "absent", 0, nil)}}, "p/a")
+	want := "p/a: 2 in flight\np/a: weir-1 has nothing in flight; weir-2 has 2 in flight; weir-3 has nothing in flight\nsafe to reboot: p/a\n"
+	if got.err != nil || got.out != want {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The look that the end of the waiting cuts short says nothing of the connector.
+func TestWaitEndsInTheMiddleOfALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := true
+		look := func(ctx context.Context, _ string) (a dashboard.OrderAnswer, err error) {
+			if first {
+				first = false
+				return a, json.Unmarshal([]byte(shared("drain", 0, 0, false, false)), &a)
+			}
+			<-ctx.Done()
+			return a, unreachableError{errors.New("weir is not reachable: no answer in time")}
+		}
+		var out, errs bytes.Buffer
+		w := waiter{look: look, out: &out, errs: &errs}
+		err := w.wait(t.Context(), []string{"p/a"}, 2*time.Second)
+		const left = "weir-1 has nothing in flight; weir-2 is not heard of\n"
+		want := "weir: p/a: still not safe to reboot after 2s: " + left + "weir: the drain stays in force; weir undrain p/a ends it\n"
+		if !errors.As(err, new(saidError)) || out.String() != "p/a: "+left || errs.String() != want {
+			t.Errorf("%v, stdout %q, stderr %q", err, out.String(), errs.String())
+		}
+	})
+}

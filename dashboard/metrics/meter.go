@@ -15,6 +15,9 @@ import (
 // counted as the last.
 var outcomes = [...]string{"delivered", "rejected", "deferred", "aborted", "ambiguous", "delivered-unacknowledged", "other"}
 
+// deferred is the place of that outcome.
+const deferred = 2
+
 // Reply classes that are told apart: the first digits of a code.
 const (
 	lowestClass  = 2
@@ -47,8 +50,9 @@ type route struct{ listener, pool, backend string }
 type routeCounts struct{ outcomes [len(outcomes)]atomic.Int64 }
 
 type poolCounts struct {
-	replays atomic.Int64
-	stages  [backend.Stages]prometheus.Observer // nil for no pool
+	replays   atomic.Int64
+	stages    [backend.Stages]prometheus.Observer // nil for no pool
+	deferring spell                               // by weir itself
 }
 
 type listenerCounts struct {
@@ -97,6 +101,9 @@ func (m *Meter) Transaction(listener, pool, connector, outcome, by string, class
 		giver = byConnector
 	}
 	l.replies[giver][class].Add(1)
+	if giver == byWeir && outcome == outcomes[deferred] && pool != "" {
+		p.deferring.note(time.Now())
+	}
 }
 
 // counts returns what is counted for a route, made now if it is new.

@@ -36,6 +36,7 @@ func (a *around) Listeners() []dashboard.Listener {
 func (a *around) Sources() []dashboard.SourceStatus { return a.sources }
 func (a *around) Consul() dashboard.ConsulStatus    { return a.consul }
 func (a *around) Replicas() []dashboard.Replica     { return nil }
+func (a *around) Flags() dashboard.Flags            { return dashboard.Flags{} }
 func (a *around) DNS() []dashboard.DNSStatus {
 	return []dashboard.DNSStatus{
 		{Zone: "example.com", LagSeconds: 1.5, LastError: "refused", Writes: map[string]int64{"written": 3, "refused": 1}},

@@ -50,16 +50,16 @@ function show() {
 function verdict() {
   const { senders, person } = model.words;
   const flows = senders[0] === "mail flows";
-  const kind = !flows ? "bad" : person.length ? "warn" : "ok";
-  const words = senders.map(localTimes).map(capital);
+  const served = model.status.ready && [...model.pools.values()].every((pool) => pool.eligible > 0);
+  const kind = flows ? "ok" : served ? "warn" : "bad";
+  const words = senders.map(localTimes).map((sentence) => (model.pools.has(sentence.split(": ")[0]) ? sentence : capital(sentence))); // names stay as they are
   const key = kind + words.join("\n");
   const place = $("verdict");
   if (place.dataset.key !== key) {
     place.dataset.key = key;
-    const sign = shape(flows ? "good" : "down");
-    sign.classList.add(flows ? "ok" : "bad");
-    place.replaceChildren(h("h1", { class: flows ? "ok" : "bad" }, sign, words[0]), ...words.slice(1).map((more) => h("p", { class: "more" }, more)));
+    place.replaceChildren(h("h1", { class: kind }, sign({ ok: "good", warn: "thin", bad: "down" }[kind], kind), words[0]), ...words.slice(1).map((more) => h("p", { class: "more" }, more)));
     document.title = words[0] + " · weir";
+    text($("announced"), words.map((sentence) => sentence.replace(/\d+ messages? deferred/, "messages deferred")).join("; ")); // not each one
   }
   const list = $("person").querySelector("ul");
   $("person").hidden = person.length === 0 && !model.status.standby;

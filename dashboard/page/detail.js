@@ -119,8 +119,8 @@ export class Detail {
 
   // askFailures asks for the last failures, where this weir keeps them.
   async askFailures() {
-    const [pool, id] = [this.row.pool, this.row.id].map(encodeURIComponent);
-    const asked = [`pool=${pool}&limit=500`, ...badEnds.map((end) => `backend=${id}&limit=${lastFailures}&outcome=${end}`)];
+    const id = encodeURIComponent(this.row.id);
+    const asked = [`tried=${id}&limit=${lastFailures}`, ...badEnds.map((end) => `backend=${id}&limit=${lastFailures}&outcome=${end}`)];
     const answers = await Promise.all(asked.map((query) => get("v1/transactions?" + query)));
     const refused = answers.find((answer) => !answer.ok);
     let shown;
@@ -128,7 +128,7 @@ export class Detail {
       const none = refused.code === 404 || refused.code === 501;
       shown = h("p", { class: "dim" }, none ? "This weir keeps no history to look into." : refused.body.error);
     } else {
-      const list = failuresIn(answers.flatMap((answer) => answer.body.transactions ?? []), this.row);
+      const list = newest(answers.flatMap((answer) => answer.body.transactions ?? []));
       shown = list.length ? h("ol", { class: "failures", tabindex: "0", "aria-label": "Last failures" }, list.map(failure)) : h("p", { class: "dim" }, "None in the history.");
     }
     this.failures.replaceChildren(shown);
@@ -140,15 +140,12 @@ export class Detail {
   }
 }
 
-// failuresIn is what of the history is a failure at this connector, newest first:
-// an end that was none, or a try that was left behind.
-function failuresIn(transactions, row) {
-  const byID = new Map(transactions.map((t) => [t.id, t]));
-  return [...byID.values()].filter((t) => (badEnds.includes(t.outcome) && t.backend === row.name) || leftBehind(t, row))
-    .sort((a, b) => Date.parse(b.time) - Date.parse(a.time)).slice(0, lastFailures);
+// newest is the last of some failures, each once: one may have been left by a
+// message that ended badly there too.
+function newest(failures) {
+  const byID = new Map(failures.map((t) => [t.id, t]));
+  return [...byID.values()].sort((a, b) => Date.parse(b.time) - Date.parse(a.time)).slice(0, lastFailures);
 }
-
-const leftBehind = (t, row) => (t.tries ?? []).find((one) => one.backend === row.name || one.backend === row.id);
 
 function failure(t) {
   const left = (t.tries ?? []).map((one) => `left ${one.backend}: ${one.why}`).join("; ");

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -29,6 +30,14 @@ type entry struct {
 	}
 	Service service
 	Checks  []check
+
+	made *made // nil: it has not been made into a spec yet
+}
+
+// made is what an entry says to weir.
+type made struct {
+	spec   backend.Spec
+	faults []error
 }
 
 type service struct {
@@ -39,6 +48,7 @@ type service struct {
 	Tags            []string
 	Meta            map[string]string
 	Weights         struct{ Passing int }
+	CreateIndex     uint64 // rises with each new registration
 	TaggedAddresses map[string]place
 }
 
@@ -59,7 +69,8 @@ func specsOf(entries []entry, tag string) (specs []backend.Spec, complaints []st
 		slices.SortFunc(entries, byNode)
 	}
 	bad := 0
-	var owners []*entry // of the specs
+	specs = make([]backend.Spec, 0, len(entries))
+	owners := make([]*entry, 0, len(entries)) // of the specs
 	for i := range entries {
 		e := &entries[i]
 		if tag != "" && !e.hasTag(tag) {
@@ -75,10 +86,10 @@ func specsOf(entries []entry, tag string) (specs []backend.Spec, complaints []st
 			specs, owners = append(specs, spec), append(owners, e)
 		}
 	}
-	if doubles := tellApart(specs, owners); len(doubles) > 0 {
-		bad += len(doubles)
-		complaints = append(complaints, doubles...)
-	}
+	specs, owners, doubles := unify(specs, owners)
+	doubles = append(doubles, tellApart(specs, owners)...)
+	bad += len(doubles)
+	complaints = append(complaints, doubles...)
 	if len(complaints) > maxComplaints {
 		complaints = complaints[:maxComplaints]
 	}
@@ -96,9 +107,18 @@ func (e *entry) hasTag(tag string) bool {
 	return slices.ContainsFunc(e.Service.Tags, func(t string) bool { return strings.EqualFold(t, tag) })
 }
 
-// spec makes a spec of the entry; without an address when it has none that can
-// be dialled.
+// spec returns the entry's spec; without an address when it has none that can be
+// dialled.
 func (e *entry) spec() (backend.Spec, []error) {
+	if e.made == nil {
+		return e.make()
+	}
+	spec := e.made.spec
+	spec.Meta = maps.Clone(spec.Meta) // a spec that is told belongs to others
+	return spec, e.made.faults
+}
+
+func (e *entry) make() (backend.Spec, []error) {
 	var faults []error
 	s := &e.Service
 	address, err := join(cmp.Or(s.Address, e.Node.Address), s.Port)
@@ -154,50 +174,6 @@ func (e *entry) name() string {
 		id = cmp.Or(e.Node.Node, id)
 	}
 	return cleanName(cmp.Or(e.Service.Meta[metaName], id))
-}
-
-// maxName is the length of a connector's longest name.
-const maxName = 64
-
-// cleanName puts a hyphen for every character that a name must not have.
-func cleanName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._:-", r):
-			return r
-		default:
-			return '-'
-		}
-	}, s)
-	return s[:min(len(s), maxName)]
-}
-
-// tellApart puts the node's name before names that several addresses share: an
-// operator's flag is kept by name, and must not move to another connector when
-// one of them leaves.
-func tellApart(specs []backend.Spec, owners []*entry) (complaints []string) {
-	first := map[string]int{}
-	shared := map[string]bool{}
-	for i := range specs {
-		if j, ok := first[specs[i].Name]; !ok {
-			first[specs[i].Name] = i
-		} else if specs[j].Address != specs[i].Address {
-			shared[specs[i].Name] = true
-		}
-	}
-	said := map[string]bool{}
-	for i := range specs {
-		name := specs[i].Name
-		if !shared[name] {
-			continue
-		}
-		if !said[name] {
-			said[name] = true
-			complaints = append(complaints, fmt.Sprintf("several connectors are called %q: give each a %s of its own; they are called by their nodes too", name, metaName))
-		}
-		specs[i].Name = cleanName(owners[i].Node.Node + "-" + name)
-	}
-	return complaints
 }
 
 // weightOf returns a weight that weir knows: 1 … 1000. Consul gives 1 to those

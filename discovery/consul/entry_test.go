@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,8 +155,62 @@ func TestSharedNamesAreToldApart(t *testing.T) {
 		}
 	}
 	same := []entry{instance("n1", "10.0.0.1", "1", "smtp"), instance("n1", "10.0.0.1", "2", "smtp")}
-	if _, complaints := specsOf(same, ""); complaints != nil {
-		t.Errorf("one address that is registered twice: %q", complaints)
+	if specs, complaints := specsOf(same, ""); len(specs) != 1 || specs[0].Name != "smtp" || len(complaints) != 1 {
+		t.Errorf("one address that is registered twice: %+v %q", specs, complaints)
+	}
+}
+
+// critical and maintained return an entry with such a check.
+func critical(e entry) entry {
+	e.Checks = []check{{CheckID: "c", Name: "port", Status: "critical"}}
+	return e
+}
+
+func maintained(e entry) entry {
+	e.Checks = []check{{CheckID: "_service_maintenance:" + e.Service.ID, Status: "critical", Notes: "disk"}}
+	return e
+}
+
+func created(e entry, index uint64) entry {
+	e.Service.CreateIndex = index
+	return e
+}
+
+// However often an address is registered, it is one connector, and the others
+// take neither its name nor its place.
+func TestDoublesAreOne(t *testing.T) {
+	plain, named := instance("n2", "10.0.0.1", "z", ""), instance("n2", "10.0.0.1", "z", "mx-a")
+	cases := map[string]struct {
+		entries []entry
+		want    backend.Spec
+	}{
+		"the lowest ID":             {[]entry{instance("n1", "10.0.0.1", "b", ""), instance("n2", "10.0.0.1", "a", "")}, backend.Spec{Name: "a"}},
+		"the oldest":                {[]entry{created(instance("n1", "10.0.0.1", "b", ""), 7), created(instance("n2", "10.0.0.1", "a", ""), 9)}, backend.Spec{Name: "b"}},
+		"one with a name":           {[]entry{instance("n1", "10.0.0.1", "a", ""), named}, backend.Spec{Name: "mx-a"}},
+		"three of them":             {[]entry{instance("n1", "10.0.0.1", "c", ""), plain, instance("n3", "10.0.0.1", "b", "")}, backend.Spec{Name: "b"}},
+		"the other one is critical": {[]entry{critical(instance("n1", "10.0.0.1", "a", "")), named}, backend.Spec{Name: "mx-a"}},
+		"the kept one is critical":  {[]entry{instance("n1", "10.0.0.1", "a", ""), critical(named)}, backend.Spec{Name: "mx-a", Critical: "port: has not passed yet"}},
+		"the other one is in maintenance": {[]entry{maintained(instance("n1", "10.0.0.1", "a", "")), named}, backend.Spec{
+			Name: "mx-a", Maintenance: "maintenance of service a: disk",
+			Meta: map[string]string{"undrain": "on node n1: consul maint -disable -service=a"},
+		}},
+		"both are": {[]entry{maintained(instance("n1", "10.0.0.1", "a", "")), maintained(named)}, backend.Spec{
+			Name: "mx-a", Maintenance: "maintenance of service z: disk; maintenance of service a: disk",
+			Meta: map[string]string{"undrain": "on node n2: consul maint -disable -service=z; on node n1: consul maint -disable -service=a"},
+		}},
+	}
+	for name, c := range cases {
+		for range 2 {
+			specs, complaints := specsOf(append([]entry{instance("n0", "10.0.0.9", "x", "")}, c.entries...), "")
+			c.want.Address, c.want.Weight = "10.0.0.1:25", backend.DefaultWeight
+			if len(specs) != 2 || !reflect.DeepEqual(specs[1], c.want) {
+				t.Errorf("%s: got %+v\nwant %+v", name, specs, c.want)
+			}
+			if len(complaints) != 1 || !strings.Contains(complaints[0], "registrations have the address 10.0.0.1:25 (service ") {
+				t.Errorf("%s: %q", name, complaints)
+			}
+			slices.Reverse(c.entries)
+		}
 	}
 }
 

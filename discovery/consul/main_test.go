@@ -67,7 +67,7 @@ func (a *agent) set(change func(*state)) {
 
 func (a *agent) client(t *testing.T) *api.Client {
 	t.Helper()
-	c, err := api.NewClient(&api.Config{Address: "127.0.0.1:8500", HttpClient: &http.Client{Transport: a}})
+	c, err := api.NewClient(&api.Config{Address: "127.0.0.1:8500", HttpClient: &http.Client{Transport: Transport(a)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +132,9 @@ func (s *state) answer(r *http.Request) (*http.Response, error) {
 		header["X-Consul-Query-Backend"], header["X-Consul-Knownleader"] = api.QueryBackendStreaming, "false"
 	}
 	maps.Copy(header, s.header)
+	if s.streams {
+		delete(header, "X-Consul-Results-Filtered-By-Acls")
+	}
 	return respond(r, http.StatusOK, s.body, header), nil
 }
 
@@ -192,9 +195,14 @@ func (a *agent) queries(t *testing.T, key string) []string {
 // follow runs a source of the agent's service "smtp" until the test ends.
 func follow(t *testing.T, a *agent) <-chan discovery.Set {
 	t.Helper()
+	return followWith(t, a.client(t))
+}
+
+func followWith(t *testing.T, client *api.Client) <-chan discovery.Set {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	sets, done := make(chan discovery.Set), make(chan error, 1)
-	go func() { done <- New(Config{Pool: "p", Service: "smtp"}, a.client(t)).Run(ctx, sets) }()
+	go func() { done <- New(Config{Pool: "p", Service: "smtp"}, client).Run(ctx, sets) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

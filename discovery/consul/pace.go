@@ -10,9 +10,9 @@ const (
 	// waitTime is how long a query blocks when nothing changes. It can be long:
 	// an agent that has frozen meanwhile is noticed by the pulse.
 	waitTime = time.Minute
-	// blockingDeadline is when a blocking query must have ended. Consul adds up
-	// to a sixteenth to the wait; the client itself would wait for ever.
-	blockingDeadline = waitTime*17/16 + 5*time.Second
+	// rightsWait is the same while the token may not see everything: a right that
+	// is given moves no index.
+	rightsWait = 10 * time.Second
 	// plainDeadline is for queries that do not block. A server that knows no
 	// leader looks for one for 7 s before it refuses.
 	plainDeadline = 10 * time.Second
@@ -32,6 +32,10 @@ const (
 	maxPause       = time.Second
 	unchangedPause = 50 * time.Millisecond // other people's changes move the index too
 )
+
+// blockingDeadline is when a query that blocks so long must have ended. Consul
+// adds up to a sixteenth to the wait; the client itself would wait for ever.
+func blockingDeadline(wait time.Duration) time.Duration { return wait*17/16 + 5*time.Second }
 
 // nextIndex returns what to wait on after a query that waited on asked and was
 // answered got. An index that fell is that of another state, so nothing is

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 var (
 	errSilent        = errors.New("no answer in time")
 	errLeaderChanged = errors.New("the servers have found or lost their leader")
+	errTokenChanged  = errors.New("weir's token has been changed or revoked")
 )
 
 // anonymousAccessor is the ID of the token that stands for having none.
@@ -18,9 +20,12 @@ const anonymousAccessor = "00000000-0000-0000-0000-000000000002"
 
 // query is one question.
 type query struct {
-	index      uint64 // blocks until the index is past this; 0: does not block
-	consistent bool   // the leader is to answer, not any server
-	leaderless bool   // what is known of the servers: the pulse tells of a change
+	index      uint64        // blocks until the index is past this; 0: does not block
+	wait       time.Duration // how long it blocks
+	consistent bool          // the leader is to answer, not any server
+	leaderless bool          // what is known of the servers: the pulse tells of a change
+	reader     *reader       // of the answer
+	token      *token        // what is known of the token: the pulse tells of a change
 }
 
 // answer is what Consul said, and how.
@@ -40,8 +45,8 @@ func (s *Source) ask(ctx context.Context, q query) (answer, error) {
 	limit := plainDeadline
 	opts := &api.QueryOptions{Datacenter: s.cfg.Datacenter, AllowStale: !q.consistent}
 	if q.index > 0 {
-		limit = blockingDeadline
-		opts.WaitIndex, opts.WaitTime = q.index, waitTime
+		limit = blockingDeadline(q.wait)
+		opts.WaitIndex, opts.WaitTime = q.index, q.wait
 	}
 	ctx, end := context.WithTimeoutCause(ctx, limit, errSilent)
 	defer end()
@@ -49,13 +54,17 @@ func (s *Source) ask(ctx context.Context, q query) (answer, error) {
 	defer abort(nil)
 	if q.index > 0 {
 		stopped := make(chan struct{})
-		go s.pulse(ctx, q.leaderless, abort, stopped)
+		go s.pulse(ctx, q, abort, stopped)
 		defer func() { abort(nil); <-stopped }()
 	}
-	a := answer{}
-	// Not Health().Service: its types cost twice the time and thrice the memory
-	// to decode, which counts in services of thousands.
-	meta, err := s.client.Raw().Query("/v1/health/service/"+s.cfg.Service, &a.entries, opts.WithContext(ctx))
+	a, to := answer{}, errand{reader: q.reader}
+	// Not Health().Service: its types cost many times the time and the memory to
+	// decode, which counts in services of thousands.
+	var text json.RawMessage
+	meta, err := s.client.Raw().Query("/v1/health/service/"+s.cfg.Service, &text, opts.WithContext(to.on(ctx)))
+	if err == nil {
+		a.entries, err = to.take(text)
+	}
 	if err != nil {
 		return a, causeOf(ctx, err)
 	}

@@ -58,7 +58,7 @@ func TestRegister(t *testing.T) {
 	if err := Register(t.Context(), client, Registration{Service: "mx", Address: "[::1]:25", Weight: 7}); err != nil {
 		t.Fatal(err)
 	}
-	if told.Meta[metaName] != "-::1-:25" || told.ID != "weir-mx--::1-:25" || told.Weights.Passing != 7 {
+	if told.Meta[metaName] != "::1:25" || told.ID != "weir-mx-::1:25" || told.Weights.Passing != 7 {
 		t.Errorf("without a name: %+v", told)
 	}
 }

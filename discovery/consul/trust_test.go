@@ -105,3 +105,76 @@ func TestEmptyStreamIsAskedAgain(t *testing.T) {
 		}
 	})
 }
+
+// quietly changes what the agent says without waking who waits.
+func (a *agent) quietly(change func(*state)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(&a.state)
+}
+
+// A query that blocks outlives its token.
+func TestRevokedTokenIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgent()
+		a.body, a.accessor = instances(t, "a"), "x"
+		sets := follow(t, a)
+		next(t, sets, time.Second)
+		quiet(t, sets, 10*time.Minute+10*time.Second) // the query blocks for another 50 s
+		for range 2 {
+			a.quietly(func(s *state) { s.accessor, s.code, s.text = "", 403, "ACL not found" })
+			if set := next(t, sets, 15*time.Second); !set.Unheard || !strings.Contains(set.Doubt, "does not know weir's token") {
+				t.Errorf("revoked: %+v", set)
+			}
+			quiet(t, sets, 10*time.Minute)
+			a.quietly(func(s *state) { s.accessor, s.code = "x", 0 })
+			if set := next(t, sets, 15*time.Second); set.Unheard || set.Doubt != "" || namesOf(set) != "a" {
+				t.Errorf("given back: %+v", set)
+			}
+			quiet(t, sets, 70*time.Second)
+		}
+		a.quietly(func(s *state) {
+			s.accessor, s.header = "y", map[string]string{"X-Consul-Results-Filtered-By-Acls": "true"}
+		})
+		if set := next(t, sets, 15*time.Second); set.Doubt != wordsPartlyHidden("smtp") {
+			t.Errorf("a token with fewer rights: %+v", set)
+		}
+	})
+}
+
+// Who may not see all is told soon when he may.
+func TestRightsThatReturn(t *testing.T) {
+	for name, c := range map[string]struct {
+		header  map[string]string
+		names   []string
+		streams bool
+	}{
+		"a part was hidden":             {map[string]string{"X-Consul-Results-Filtered-By-Acls": "true"}, []string{"a"}, false},
+		"a part was hidden, of streams": {map[string]string{"X-Consul-Results-Filtered-By-Acls": "true"}, []string{"a"}, true},
+		"all was hidden":                {map[string]string{"X-Consul-Results-Filtered-By-Acls": "true"}, nil, false},
+		"there was no token":            {map[string]string{"X-Consul-Default-Acl-Policy": "deny"}, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAgent()
+				a.body, a.header, a.streams = instances(t, c.names...), c.header, c.streams
+				sets := follow(t, a)
+				if set := next(t, sets, time.Second); set.Doubt == "" {
+					t.Errorf("without rights: %+v", set)
+				}
+				quiet(t, sets, 20*time.Minute+20*time.Second)
+				if n := len(a.queries(t, "index")); n > 300 {
+					t.Errorf("%d queries in twenty minutes", n)
+				}
+				a.quietly(func(s *state) { s.body, s.header = instances(t, "a", "b"), nil })
+				set := next(t, sets, 12*time.Second)
+				if c.streams && set.Doubt != "" { // the stream's word comes first, and knows nothing of rights
+					set = next(t, sets, 2*time.Second)
+				}
+				if set.Unheard || set.Doubt != "" || namesOf(set) != "a b" {
+					t.Errorf("with rights: %+v", set)
+				}
+			})
+		})
+	}
+}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/hashicorp/consul/api"
 )
 
@@ -73,6 +75,12 @@ func explainStatus(status api.StatusError, cfg Config) string {
 	return fmt.Sprintf("Consul answers %d: %s", status.Code, body)
 }
 
+// forbidden reports whether Consul refused for want of rights.
+func forbidden(err error) bool {
+	var status api.StatusError
+	return errors.As(err, &status) && (status.Code == http.StatusForbidden || status.Code == http.StatusUnauthorized)
+}
+
 func explainTransport(err error, agent string) string {
 	var (
 		dns     *net.DNSError
@@ -80,7 +88,8 @@ func explainTransport(err error, agent string) string {
 		remote  *net.OpError
 		record  tls.RecordHeaderError
 		syntax  *json.SyntaxError
-		kind    *json.UnmarshalTypeError
+		broken  *jsontext.SyntacticError
+		kind    *jsonv2.SemanticError
 		plainly = strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 	)
 	switch {
@@ -98,10 +107,10 @@ func explainTransport(err error, agent string) string {
 		return fmt.Sprintf("the Consul agent at %s refuses weir's certificate (%v): correct consul.tls.cert and consul.tls.key", agent, remote.Err)
 	case errors.As(err, &record), plainly:
 		return fmt.Sprintf("the Consul agent at %s does not speak TLS: leave consul.tls out, or give its HTTPS port", agent)
-	case errors.As(err, &syntax), errors.As(err, &kind):
-		return fmt.Sprintf("what answers at %s is not a Consul agent's HTTP API: correct consul.address", agent)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fmt.Sprintf("the Consul agent at %s closed the connection: it may be restarting; see its log", agent)
+	case errors.As(err, &syntax), errors.As(err, &broken), errors.As(err, &kind):
+		return fmt.Sprintf("what answers at %s is not a Consul agent's HTTP API: correct consul.address", agent)
 	}
 	return fmt.Sprintf("the Consul agent at %s cannot be asked: %s", agent, innermost(err))
 }

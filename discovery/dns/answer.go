@@ -45,7 +45,7 @@ func (s *Source) askHost(ctx context.Context) (answer, error) {
 	a := answer{life: found.life}
 	for _, ip := range found.ips {
 		address := netip.AddrPortFrom(ip, uint16(s.cfg.Port)).String()
-		a.specs = append(a.specs, backend.Spec{Name: clean(address), Address: address, Weight: backend.DefaultWeight})
+		a.specs = append(a.specs, backend.Spec{Name: backend.NameOf(address), Address: address, Weight: backend.DefaultWeight})
 	}
 	return a, nil
 }
@@ -86,12 +86,12 @@ func connectors(srv *dns.SRV, ips []netip.Addr) []backend.Spec {
 	// what everyone gets where there is nothing to choose (RFC 2782). 1 is the least
 	// a connector can have, and among equals it is as good as any other number.
 	weight := min(max(int(srv.Weight), 1), maxWeight)
-	target := clean(strings.ToLower(strings.TrimSuffix(srv.Target, ".")))
+	target := backend.NameOf(strings.ToLower(strings.TrimSuffix(srv.Target, ".")))
 	var specs []backend.Spec
 	for _, ip := range ips {
 		name := target[:min(len(target), maxName)]
 		if len(ips) > 1 {
-			suffix := "-" + clean(ip.String())
+			suffix := "-" + backend.NameOf(ip.String())
 			name = target[:min(len(target), maxName-len(suffix))] + suffix
 		}
 		specs = append(specs, backend.Spec{
@@ -195,16 +195,4 @@ func life(records []dns.RR) time.Duration {
 		shortest = min(shortest, time.Duration(rr.Header().Ttl)*time.Second)
 	}
 	return shortest
-}
-
-// clean makes a name of what may hold characters that names have not.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._:-", r):
-			return r
-		default:
-			return '-'
-		}
-	}, s)
 }

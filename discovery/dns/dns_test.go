@@ -79,7 +79,7 @@ func TestServices(t *testing.T) {
 
 func TestHosts(t *testing.T) {
 	z := newZone(t, "mx.test. 60 A 10.0.0.2", "mx.test. 60 A 10.0.0.1", "mx.test. 60 AAAA 2001:db8::1")
-	want := "10.0.0.1:25=10.0.0.1:25/0/100 10.0.0.2:25=10.0.0.2:25/0/100 -2001:db8::1-:25=[2001:db8::1]:25/0/100"
+	want := "10.0.0.1:25=10.0.0.1:25/0/100 10.0.0.2:25=10.0.0.2:25/0/100 2001:db8::1:25=[2001:db8::1]:25/0/100"
 	if got := z.once(Config{Host: "mx.test", Port: 25}); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -42,6 +42,8 @@ type App struct {
 	state  string      // the state directory; empty: nothing is kept
 	consul *api.Client // nil: there is none
 
+	noState string // why there is no state directory though the config names one; empty: it does not, or there is
+
 	registry     *backend.Registry
 	events       *events.Log
 	cluster      *cluster.Cluster
@@ -58,8 +60,12 @@ type App struct {
 	running      services
 
 	current   atomic.Pointer[config.Config] // what is in force
-	reloading sync.Mutex                    // one reload at a time; guards source
+	reloading sync.Mutex                    // one reload at a time; guards source and stepped
 	source    []byte                        // the file that current was read from
+	stepped   int                           // the kept config that --previous went back to; 0: the file was read since
+
+	standing sync.Mutex // guards stopping, and what standby does
+	stopping bool       // nothing brings this replica back any more
 
 	ready  chan struct{} // closed when senders are served
 	failed chan error    // the first service that ended by itself

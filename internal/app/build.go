@@ -56,7 +56,7 @@ func (a *App) newDashboard(cfg *config.Config) *dashboard.Server {
 	d := dashboard.New(dashboard.Deps{
 		Version: a.opts.Version, Registry: a.registry, Events: a.events,
 		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a},
-		Prober: a.prober, Controller: controller{a}, Reloader: reloader{a}, History: a.transactions, Metrics: a.metrics, BasePath: strings.TrimSuffix(cfg.Admin.BasePath, "/"), DNS: zoneStatus{a},
+		Deferrals: a.metrics, Prober: a.prober, Controller: controller{a}, Reloader: reloader{a}, History: a.transactions, Metrics: a.metrics, BasePath: strings.TrimSuffix(cfg.Admin.BasePath, "/"), DNS: zoneStatus{a},
 	})
 	d.SetAccess(accessOf(cfg))
 	return d

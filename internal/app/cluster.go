@@ -13,7 +13,7 @@ import (
 // newCluster makes this replica's part in what all share.
 func (a *App) newCluster(cfg *config.Config, hostname string) (*cluster.Cluster, error) {
 	return cluster.New(cluster.Config{
-		Cluster: cfg.Balancer.Cluster, Hostname: hostname, Version: a.opts.Version, Dir: a.state,
+		Cluster: cfg.Balancer.Cluster, Hostname: hostname, Version: a.opts.Version, Dir: a.state, NoDir: a.noState,
 		Register:  cfg.Consul != nil && cfg.Consul.Register,
 		Advertise: cfg.Advertise, Port: a.firstPort(cfg),
 	}, cluster.Deps{Registry: a.registry, Client: a.consul, Event: a.clusterEvent})
@@ -64,7 +64,7 @@ func (c clusterStatus) Consul() dashboard.ConsulStatus {
 	if !s.Consul {
 		return out
 	}
-	out.Address = c.app.config().Consul.Address
+	out.Address = consulAddress(c.app.config().Consul)
 	out.Reachable, out.Error, out.Registered = s.Reachable, s.Error, s.Registered
 	if !s.Since.IsZero() {
 		since := s.Since.UTC()
@@ -82,8 +82,24 @@ func (c clusterStatus) Replicas() []dashboard.Replica {
 	for _, r := range c.app.cluster.Replicas() {
 		list = append(list, dashboard.Replica{
 			Name: r.Name, Self: r.Self, Leader: r.Leader, Standby: r.Standby, Version: r.Version,
-			Seen: r.Seen.UTC(), Agrees: r.Agrees,
+			Live: r.Live, Seen: r.Seen.UTC(), Agrees: r.Agrees,
 		})
 	}
 	return list
+}
+
+// Flags implements [dashboard.Cluster].
+func (c clusterStatus) Flags() dashboard.Flags {
+	flags := dashboard.Flags{Unkept: c.app.cluster.Status().Unkept}
+	for _, f := range c.app.cluster.Absent() {
+		flag := dashboard.AbsentFlag{
+			ID: f.ID.String(), Admin: f.Fact.Admin.String(), By: f.Fact.By, Reason: f.Fact.Reason, Since: f.Fact.Since.UTC(),
+		}
+		if !f.Fact.Until.IsZero() {
+			until := f.Fact.Until.UTC()
+			flag.Until = &until
+		}
+		flags.Absent = append(flags.Absent, flag)
+	}
+	return flags
 }

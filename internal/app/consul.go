@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"weir/config"
+	"weir/discovery/consul"
 )
 
 // ConsulClient returns a client of the Consul agent that the config names. What
@@ -18,9 +19,7 @@ import (
 // asked of the agent yet.
 func ConsulClient(cfg *config.Consul) (*api.Client, error) {
 	c := api.DefaultConfig()
-	if cfg.Address != "" {
-		c.Address = cfg.Address
-	}
+	c.Address = consulAddress(cfg)
 	if cfg.TLS.CA != "" || cfg.TLS.Cert != "" {
 		c.Scheme = "https"
 		c.TLSConfig = api.TLSConfig{CAFile: cfg.TLS.CA, CertFile: cfg.TLS.Cert, KeyFile: cfg.TLS.Key}
@@ -32,12 +31,22 @@ func ConsulClient(cfg *config.Consul) (*api.Client, error) {
 	if cfg.TokenFile != "" {
 		httpClient.Transport = &tokenFile{path: cfg.TokenFile, next: httpClient.Transport}
 	}
+	httpClient.Transport = consul.Transport(httpClient.Transport)
 	c.HttpClient = httpClient
 	client, err := api.NewClient(c)
 	if err != nil {
 		return nil, fmt.Errorf("making a client of Consul at %s: %w", c.Address, err)
 	}
 	return client, nil
+}
+
+// consulAddress is where the agent is asked: the config's word, or else that of the
+// environment or the usual place.
+func consulAddress(cfg *config.Consul) string {
+	if cfg.Address != "" {
+		return cfg.Address
+	}
+	return api.DefaultConfig().Address
 }
 
 // tokenFile adds the token of a file to each request, and reads the file again

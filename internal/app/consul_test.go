@@ -77,3 +77,19 @@ func TestStateThatCannotBeWritten(t *testing.T) {
 		t.Errorf("none was asked for: state %q, warnings %q", a.state, a.opts.Warnings)
 	}
 }
+
+// A source that is away keeps nobody else's connectors without a verdict.
+func TestProbesDoNotWaitForSources(t *testing.T) {
+	_, addrs := startConnectors(t, 1)
+	cfg := parse(t, addrs, "startup_wait: 1h", "consul: {address: 127.0.0.1:1}")
+	cfg.Pools[0].Consul = &config.PoolConsul{Service: "connector"}
+	r := start(t, cfg)
+	eventually(t, "a verdict", func() bool {
+		return r.registry.Snapshot().Pools[0].Eligible == 1
+	})
+	select {
+	case <-r.Ready():
+		t.Error("ready before the source has spoken: this shows nothing")
+	default:
+	}
+}

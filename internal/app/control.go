@@ -24,13 +24,24 @@ func (c controller) Order(ctx context.Context, id backend.ID, o dashboard.Order)
 	switch {
 	case errors.Is(err, cluster.ErrEmpties):
 		err = fmt.Errorf("%w: %w", dashboard.ErrEmpties, err)
-	case errors.Is(err, cluster.ErrMaintenance), errors.Is(err, cluster.ErrContended):
+	case errors.Is(err, cluster.ErrMaintenance):
+		err = fmt.Errorf("%w; %w", dashboard.ErrHeld, err)
+	case errors.Is(err, cluster.ErrContended):
 		err = fmt.Errorf("%w: %w", dashboard.ErrConflict, err)
 	case errors.Is(err, cluster.ErrNotShared):
-		err = fmt.Errorf("%w: %w", dashboard.ErrNotShared, err)
+		err = known{dashboard.ErrNotShared, err}
+	case errors.Is(err, cluster.ErrUnknown):
+		err = known{dashboard.ErrUnknown, err}
 	}
 	return answer, err
 }
+
+// known is an error of another room that the dashboard knows by a name of its own;
+// the words say it already.
+type known struct{ kind, err error }
+
+func (k known) Error() string   { return k.err.Error() }
+func (k known) Unwrap() []error { return []error{k.kind, k.err} }
 
 // Look implements [dashboard.Controller].
 func (c controller) Look(id backend.ID) dashboard.OrderAnswer {
@@ -41,6 +52,11 @@ func (c controller) Look(id backend.ID) dashboard.OrderAnswer {
 
 // Standby implements [dashboard.Controller].
 func (c controller) Standby(on bool, by string) error {
+	c.app.standing.Lock()
+	defer c.app.standing.Unlock()
+	if c.app.stopping && !on {
+		return fmt.Errorf("%w: this weir is stopping: start it again to bring it back", dashboard.ErrConflict)
+	}
 	c.app.dashboard.SetStandby(on)
 	c.app.cluster.Standby(on)
 	word := "standby"

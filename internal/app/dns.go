@@ -30,7 +30,7 @@ type zone struct {
 func (a *App) newZones(cfg *config.Config) ([]*zone, error) {
 	var list []*zone
 	for _, zc := range cfg.DNS {
-		z := &zone{cfg: zc, cluster: a.dnsCluster(cfg)}
+		z := &zone{cfg: zc, cluster: a.dnsCluster()}
 		var target dns.Target
 		if zc.Serve != nil {
 			store, err := a.zoneStore(zc.Zone)
@@ -160,11 +160,24 @@ func (a *App) publishZones(ctx context.Context) error {
 }
 
 // dnsCluster is what the replicas say, for DNS.
-func (a *App) dnsCluster(cfg *config.Config) dns.Cluster {
+func (a *App) dnsCluster() dns.Cluster {
 	if a.consul == nil {
-		return dns.Alone{Registry: a.registry, Addresses: cfg.Advertise, Standby: func() bool { return a.cluster.Status().Standby }}
+		return alone{dns.Alone{Registry: a.registry}, a}
 	}
 	return shared{a}
+}
+
+// alone is a weir that shares nothing, with the addresses that are in force.
+type alone struct {
+	dns.Alone
+	app *App
+}
+
+// Replicas implements [dns.Cluster].
+func (s alone) Replicas() []dns.Replica {
+	now := s.Alone
+	now.Addresses, now.Standby = s.app.config().Advertise, func() bool { return s.app.cluster.Status().Standby }
+	return now.Replicas()
 }
 
 // shared asks the cluster.

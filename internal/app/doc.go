@@ -7,8 +7,9 @@
 // log, into which it writes what the other rooms tell it (the balancer its
 // transactions, the event log its transitions, the registry its pools' warnings).
 //
-// Start: sockets bound ([New]) → first discovery set → first probes, both
-// bounded by startup_wait → senders are served and readiness is shown ([App.Run]).
+// Start: sockets bound ([New]) → the first set of each source, and the first probe
+// of each connector as it becomes known, both bounded by startup_wait → senders are
+// served and readiness is shown ([App.Run]).
 // Stop: readiness withdrawn → shutdown_grace → listeners closed, 421 to each
 // sender at its next transaction boundary → after shutdown_timeout what is left
 // is cut → health, discovery, and the admin server last.

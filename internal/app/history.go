@@ -75,22 +75,26 @@ func (h history) keep(data []byte) error {
 	return nil
 }
 
-// before returns the latest kept config that differs from data.
-func (h history) before(data []byte) (path string, content []byte, err error) {
+// before returns the latest kept config that differs from data and is older than
+// the one of that number; 0: than any.
+func (h history) before(data []byte, number int) (found entry, content []byte, err error) {
 	list, err := h.entries()
 	if err != nil {
-		return "", nil, err
+		return entry{}, nil, err
 	}
 	for _, e := range slices.Backward(list) {
+		if number > 0 && e.number >= number {
+			continue
+		}
 		content, err := os.ReadFile(e.path)
 		if err != nil {
-			return "", nil, fmt.Errorf("reading a kept config: %w", err)
+			return entry{}, nil, fmt.Errorf("reading a kept config: %w", err)
 		}
 		if string(content) != string(data) {
-			return e.path, content, nil
+			return e, content, nil
 		}
 	}
-	return "", nil, errors.New("no earlier config is kept in " + h.dir)
+	return entry{}, nil, errors.New("no earlier config is kept in " + h.dir)
 }
 
 // replaceFile writes a file so that a crash leaves the old one or the new one.

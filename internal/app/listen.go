@@ -72,7 +72,7 @@ func (s *sockets) open(ctx context.Context, listeners []balancer.ListenerConfig)
 		}
 		ln, err := s.openOne(ctx, l.Address)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("listener %q: %w", l.Name, explainBind(l.Address, err)))
+			errs = append(errs, fmt.Errorf("listener %q: %w", l.Name, s.explainOwn(l.Address, err)))
 			continue
 		}
 		fresh[l.Name] = socket{ln, l.Address}
@@ -200,6 +200,44 @@ func explainBind(address string, err error) error {
 		return fmt.Errorf("listening on %s: %w", address, err)
 	}
 	return fmt.Errorf("listening on %s: %w: %s", address, errnoOf(err), remedy)
+}
+
+// explainOwn is explainBind, but for an address that overlaps with one of weir's own,
+// such as 0.0.0.0:25 with 127.0.0.1:25. Two sockets cannot listen on both at once, and
+// without a moment in which senders are refused only a restart gets from one to the
+// other. The caller holds mu.
+func (s *sockets) explainOwn(address string, err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return explainBind(address, err)
+	}
+	whose := ""
+	for name, have := range s.smtp {
+		if overlaps(have.Addr(), address) {
+			whose = fmt.Sprintf("listener %q, on %s", name, have.wanted)
+		}
+	}
+	for wanted, have := range s.dns {
+		if overlaps(have.streams.Addr(), address) {
+			whose = "DNS server, on " + wanted
+		}
+	}
+	if s.admin != nil && overlaps(s.admin.Addr(), address) {
+		whose = "admin server, on " + s.admin.Addr().String()
+	}
+	if whose == "" {
+		return explainBind(address, err)
+	}
+	return fmt.Errorf("listening on %s: %w: weir listens there itself, as %s: this change needs a restart", address, errnoOf(err), whose)
+}
+
+// overlaps reports whether somebody who listens at have is in the way of address.
+func overlaps(have net.Addr, address string) bool {
+	own, ok := have.(*net.TCPAddr)
+	wanted, err := net.ResolveTCPAddr("tcp", address)
+	if !ok || err != nil || own.Port != wanted.Port {
+		return false
+	}
+	return own.IP.IsUnspecified() || len(wanted.IP) == 0 || wanted.IP.IsUnspecified() || own.IP.Equal(wanted.IP)
 }
 
 // errnoOf strips the address that net repeats in its error.

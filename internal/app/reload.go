@@ -14,8 +14,9 @@ import (
 
 // Reload reads the config file again and brings it into force, wholly or not at
 // all. With previous it takes the config that was in force before the present
-// one; the file stays as it is. It returns what has changed, a line each; the
-// error holds every mistake. Reloads come one after the other.
+// one, each time one further back; the file stays as it is. It returns what has
+// changed, a line each; the error holds every mistake. Reloads come one after the
+// other.
 func (a *App) Reload(previous bool, by string) (changes []string, err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
@@ -37,10 +38,26 @@ func (a *App) reload(previous bool) ([]string, error) {
 	default:
 		return nil, errors.New("weir is still starting: reload it when it is ready")
 	}
-	data, err := a.nextConfig(previous)
+	data, from, err := a.nextConfig(previous)
 	if err != nil {
 		return nil, err
 	}
+	changes, err := a.take(data)
+	if err != nil && previous {
+		return nil, fmt.Errorf("going back to %s: %w", from.path, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.source, a.stepped = data, from.number
+	if !previous { // what was gone back to is kept already, in its place
+		a.keepConfig()
+	}
+	return changes, nil
+}
+
+// take brings the text of a config into force.
+func (a *App) take(data []byte) ([]string, error) {
 	next, warnings, err := config.Parse(a.config().Path, data)
 	if err != nil {
 		return nil, err
@@ -54,26 +71,27 @@ func (a *App) reload(previous bool) ([]string, error) {
 			return nil, err
 		}
 	}
-	a.source = data
-	a.keepConfig()
 	for _, w := range warnings {
 		a.log.warn("config").Str("why", w.String()).Send()
 	}
 	return changes, nil
 }
 
-func (a *App) nextConfig(previous bool) ([]byte, error) {
+// nextConfig returns the text of the config to bring into force; with previous,
+// also which of the kept ones that is.
+func (a *App) nextConfig(previous bool) (data []byte, from entry, err error) {
 	if a.config().Path == "" {
-		return nil, errors.New("this weir was started without a config file: there is nothing to read again")
+		return nil, entry{}, errors.New("this weir was started without a config file: there is nothing to read again")
 	}
 	if !previous {
-		return config.ReadFile(a.config().Path)
+		data, err = config.ReadFile(a.config().Path)
+		return data, entry{}, err
 	}
 	if a.state == "" {
-		return nil, errors.New("earlier configs are not kept, because there is no state_dir that can be written")
+		return nil, entry{}, errors.New("earlier configs are not kept, because there is no state_dir that can be written")
 	}
-	_, data, err := a.history().before(a.source)
-	return data, err
+	from, data, err = a.history().before(a.source, a.stepped)
+	return data, from, err
 }
 
 // keepConfig remembers what is in force, for a later --previous.
@@ -117,6 +135,7 @@ func (a *App) adopt(next *config.Config) error {
 	a.webhook.Set(targetOf(next))
 	a.registry.SetPools(poolsOf(next.Pools, nil))
 	a.moveSockets(fresh, next)
+	a.cluster.Reload(next.Advertise, a.firstPort(next))
 	return nil
 }
 

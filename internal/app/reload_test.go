@@ -130,6 +130,39 @@ func TestReloadMovesListeners(t *testing.T) {
 	greeted(t, old)
 }
 
+// Weir itself is in the way of an address that overlaps with one of its own, and
+// says so instead of sending people after another process.
+func TestReloadToAnAddressOfItsOwn(t *testing.T) {
+	s := startSite(t)
+	for from, to := range map[string]string{"127.0.0.1": "0.0.0.0", "0.0.0.0": "127.0.0.1"} {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(free.Addr().String())
+		_ = free.Close()
+		at := func(host string) string {
+			return strings.Replace(siteFile, "127.0.0.1:0", net.JoinHostPort(host, port), 1)
+		}
+		s.write(t, at(from))
+		if _, err := s.Reload(false, "test"); err != nil {
+			t.Fatal(err)
+		}
+		s.write(t, at(to))
+		_, err = s.Reload(false, "test")
+		want := `weir listens there itself, as listener "inbound", on ` + from + ":" + port + ": this change needs a restart"
+		if err == nil || !strings.HasSuffix(err.Error(), want) || strings.Contains(err.Error(), "ss -ltnp") {
+			t.Errorf("%s to %s: %v", from, to, err)
+		}
+		greeted(t, net.JoinHostPort("127.0.0.1", port))
+	}
+	_, admin, _ := net.SplitHostPort(s.AdminAddr().String())
+	s.write(t, strings.Replace(siteFile, "127.0.0.1:0", "0.0.0.0:"+admin, 1))
+	if _, err := s.Reload(false, "test"); err == nil || !strings.Contains(err.Error(), "itself, as admin server, on 127.0.0.1:"+admin) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func greeted(t *testing.T, addr string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -154,9 +187,53 @@ func TestReloadWithoutAFile(t *testing.T) {
 	}
 }
 
+// Each --previous goes one further back, and the file begins anew.
+func TestReloadStepsBack(t *testing.T) {
+	s := startSite(t)
+	write := func(kept string) { s.write(t, siteFile+"history: {transactions: "+kept+"}\n") }
+	step := func(previous bool, change string) {
+		t.Helper()
+		s.reloads(t, previous, "history.transactions: "+change)
+	}
+	write("10")
+	step(false, "100000 → 10")
+	write("20")
+	step(false, "10 → 20")
+	for range 2 {
+		step(true, "20 → 10")
+		step(true, "10 → 100000")
+		if _, err := s.Reload(true, "test"); err == nil || !strings.Contains(err.Error(), "no earlier config") {
+			t.Errorf("before the first: %v", err)
+		}
+		step(false, "100000 → 20")
+	}
+	step(true, "20 → 10")
+	write("30")
+	step(false, "10 → 30")
+	step(true, "30 → 20")
+}
+
+// One that cannot be gone back to is named, and stays the next one.
+func TestReloadStepsBackToWhatNeedsARestart(t *testing.T) {
+	s := startSite(t)
+	kept := s.history()
+	other := strings.Replace(string(s.source), "weir.test.example", "other.example", 1)
+	for _, text := range []string{other, string(s.source)} {
+		if err := kept.keep([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		_, err := s.Reload(true, "test")
+		if err == nil || !strings.Contains(err.Error(), "000002.yaml") || !strings.Contains(err.Error(), "need a restart: hostname") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestHistoryKeepsTheLastTen(t *testing.T) {
 	h := history{filepath.Join(t.TempDir(), "configs")}
-	if _, _, err := h.before([]byte("x")); err == nil {
+	if _, _, err := h.before([]byte("x"), 0); err == nil {
 		t.Error("there is something before the first")
 	}
 	for _, text := range strings.Fields("a b b c d e f g h i j k l") {
@@ -168,8 +245,16 @@ func TestHistoryKeepsTheLastTen(t *testing.T) {
 	if err != nil || len(list) != configsKept || list[0].number != 3 {
 		t.Errorf("%v, %v", list, err)
 	}
-	if _, text, err := h.before([]byte("l")); err != nil || string(text) != "k" {
-		t.Errorf("%q, %v", text, err)
+	now, at := "l", 0
+	for _, want := range strings.Fields("k j i h g f e d c") {
+		e, text, err := h.before([]byte(now), at)
+		if err != nil || string(text) != want {
+			t.Fatalf("before %s: %q, %v; want %s", now, text, err, want)
+		}
+		now, at = want, e.number
+	}
+	if _, _, err := h.before([]byte(now), at); err == nil {
+		t.Error("there is something before the oldest")
 	}
 	if err := os.WriteFile(filepath.Join(h.dir, "readme.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -36,8 +36,9 @@ func (a *App) logStart() {
 	}
 }
 
-// start brings up everything that senders do not see, and waits until there is
-// a verdict on each connector, but no longer than startup_wait.
+// start brings up everything that senders do not see, and waits until every source
+// has spoken and there is a verdict on each connector, but no longer than
+// startup_wait.
 func (a *App) start(ctx context.Context) error {
 	a.running.add(a.spawn(ctx, "log", a.logEvents))
 	a.running.add(a.spawn(ctx, "metrics", a.metrics.Run))
@@ -52,10 +53,12 @@ func (a *App) start(ctx context.Context) error {
 	a.running.add(a.spawn(ctx, "cluster", a.cluster.Run))
 	a.running.add(a.spawn(ctx, "discovery", a.discovery.Run))
 	a.running.add(a.spawn(ctx, "dns", a.serveZones))
+	// Before all sources have spoken: it follows the registry, and a source that is
+	// away must not keep the connectors of others without a verdict.
+	a.running.add(a.spawn(ctx, "health", a.health.Run))
 	if err := a.await(patience, a.discovery.First()); err != nil {
 		return err
 	}
-	a.running.add(a.spawn(ctx, "health", a.health.Run))
 	judged := make(chan struct{})
 	go a.awaitVerdicts(patience, judged)
 	return a.await(patience, judged)
@@ -144,8 +147,7 @@ func (a *App) logReady() {
 
 // drain lets what runs come to its end, as far as it may take.
 func (a *App) drain(cause error) {
-	a.dashboard.SetReady(false)
-	a.cluster.Standby(true)
+	a.withdraw()
 	why, grace := "asked to", a.config().ShutdownGrace
 	select {
 	case <-a.ready:
@@ -171,6 +173,15 @@ func (a *App) drain(cause error) {
 	if err := a.balancer.Shutdown(ctx); err != nil {
 		a.log.warn("stopping").Str("why", "sessions were still open and have been cut: "+err.Error()).Send()
 	}
+}
+
+// withdraw asks for no more senders, and nothing takes that back.
+func (a *App) withdraw() {
+	a.standing.Lock()
+	defer a.standing.Unlock()
+	a.stopping = true
+	a.dashboard.SetReady(false)
+	a.cluster.Standby(true)
 }
 
 func (a *App) cancelOnAbort(ctx context.Context, cancel context.CancelFunc) {

@@ -16,6 +16,7 @@ func (a *App) openState(dir string) {
 		err = tryWriting(dir)
 	}
 	if err != nil {
+		a.noState = "state_dir cannot be used: " + err.Error()
 		a.opts.Warnings = append(a.opts.Warnings, "state_dir: "+err.Error()+
 			": drains, the last good discovery and earlier configs are not kept across restarts; name a directory that weir may write, or an empty one with state_dir: \"\"")
 		return

@@ -53,6 +53,7 @@ func worrying(to string) bool {
 		"suspect", "lost", "expiring", // health's words for a probe, for capabilities and for a certificate
 		string(discovery.Stale), string(discovery.Holding),
 		"away", "silent", "trouble", "refused", // of Consul, a replica, the state file and a reload
+		"ignored",          // of a flag in Consul
 		"error", "changed": // of a zone
 		return true
 	}

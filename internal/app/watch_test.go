@@ -133,6 +133,12 @@ func TestPoolThatBeginsEmptyIsToldOnce(t *testing.T) {
 	})
 }
 
+func TestGarbageInConsulIsAWarning(t *testing.T) {
+	if !worrying("ignored") || worrying("shared") {
+		t.Error("a flag that is ignored is no warning, or one that is shared is")
+	}
+}
+
 func TestEventsAreLoggedToTheLast(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "info"})
 	a := &App{log: l, events: events.NewLog(100)}

@@ -86,6 +86,8 @@ func deriveState(m *Member) (State, string) {
 		return StateDisabled, m.Admin.words()
 	case m.Admin.Admin == AdminDrain:
 		return StateDrain, m.Admin.words()
+	case m.Was != "":
+		return StateDrain, m.Was + " has moved to another address: this is forgotten when what runs here has ended"
 	case m.Gone:
 		return StateDrain, "no source knows it any more: it is forgotten when what runs there has ended"
 	case m.Spec.Maintenance != "":

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -86,7 +87,8 @@ func (r *Registry) SetPools(pools []PoolConfig) {
 // connector that keeps its name and address keeps its record and its facts; one
 // that changes its address begins anew. The operator's flag is known by ID, so
 // it finds its connector again however often that leaves and comes back. One
-// that leaves while something runs there stays, drained, until [Registry.Forget].
+// that leaves while something runs there stays, drained, until [Registry.Forget];
+// if its name has gone to another address, as NAME-ADDRESS.
 func (r *Registry) SetMembers(pool string, specs []Spec) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,31 +96,86 @@ func (r *Registry) SetMembers(pool string, specs []Spec) {
 	if i < 0 {
 		return
 	}
-	old := r.pools[i]
+	old, now := r.pools[i], r.now()
+	values := make([]Member, len(specs)) // at once: a pool may have thousands
 	members := make([]*Member, 0, len(specs))
-	named := make(map[string]bool, len(specs))
-	for _, spec := range specs {
-		named[spec.Name] = true
-		m := Member{Spec: spec, Since: r.now(), Admin: r.flags[spec.ID()]}
-		if prev := old.Member(spec.Name); prev != nil && prev.Spec.Address == spec.Address {
-			m = *prev
-			m.Spec, m.Gone = spec, false
+	for j, spec := range specs {
+		m := &values[j]
+		*m = Member{Spec: spec, Since: now, Admin: r.flags[spec.ID()]}
+		if prev := old.at(spec.Name, spec.Address); prev != nil {
+			back := prev.Gone && prev.Was != ""
+			since, flag := m.Since, m.Admin
+			*m = *prev
+			if m.Spec, m.Gone, m.Was = spec, false, ""; back {
+				m.Since, m.Admin = since, flag
+			}
 		}
 		if m.Backend == nil {
 			m.Backend = newBackend(spec.ID(), spec.Address)
 		}
-		members = append(members, &m)
+		members = append(members, m)
 	}
-	for _, prev := range old.Members {
-		if !named[prev.Spec.Name] && prev.InFlight() > 0 {
-			m := *prev
-			m.Gone = true
-			members = append(members, &m)
-		}
+	members = append(members, leaving(old, specs)...)
+	if byName := func(a, b *Member) int { return strings.Compare(a.Spec.Name, b.Spec.Name) }; !slices.IsSortedFunc(members, byName) {
+		slices.SortFunc(members, byName)
 	}
-	slices.SortFunc(members, func(a, b *Member) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
 	r.seat(i, members)
 	r.publish()
+}
+
+// at returns the member of a name at an address, even if it has moved away from
+// there; nil: there is none.
+func (p *Pool) at(name, address string) *Member {
+	m := p.Member(name)
+	if m == nil || m.Spec.Address == address {
+		return m
+	}
+	for _, m := range p.Members {
+		if m.Was == name && m.Spec.Address == address {
+			return m
+		}
+	}
+	return nil
+}
+
+// leaving returns the members that are not named any more, or not at their
+// address, and where something runs. Those whose name is taken get another one.
+func leaving(old *Pool, specs []Spec) (left []*Member) {
+	var named map[string]string // addresses by name
+	for _, prev := range old.Members {
+		if prev.InFlight() == 0 {
+			continue
+		}
+		if named == nil {
+			named = make(map[string]string, len(specs))
+			for i := range specs {
+				named[specs[i].Name] = specs[i].Address
+			}
+		}
+		name, address := prev.Spec.Name, prev.Spec.Address
+		at, taken := named[name]
+		if taken && at == address || prev.Was != "" && named[prev.Was] == address {
+			continue
+		}
+		m := *prev
+		m.Gone = true
+		if taken {
+			m.Was = cmp.Or(m.Was, name)
+			m.Spec.Name = freeName(NameOf(m.Was+"@"+address), named)
+		}
+		named[m.Spec.Name] = address
+		left = append(left, &m)
+	}
+	return left
+}
+
+func freeName(name string, taken map[string]string) string {
+	for {
+		if _, ok := taken[name]; !ok {
+			return name
+		}
+		name += "_"
+	}
 }
 
 // Forget drops the connectors that no source knows and where nothing runs any
@@ -172,10 +229,18 @@ func (r *Registry) SetAdmin(id ID, fact AdminFact) (edge Transition, ok bool) {
 	} else {
 		r.flags[id] = fact
 	}
-	return r.update(id, func(m *Member) bool {
+	set := func(m *Member) bool {
 		m.Admin = fact
 		return true
-	})
+	}
+	if i := r.index(id.Pool); i >= 0 { // what runs where it was is meant, too
+		for _, m := range r.pools[i].Members {
+			if m.Was != "" && m.Was == id.Name {
+				r.update(m.ID(), set)
+			}
+		}
+	}
+	return r.update(id, set)
 }
 
 // update puts a changed copy in the place of a member, unless change says no.

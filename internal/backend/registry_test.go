@@ -286,6 +286,49 @@ func TestFlagOutlivesMembership(t *testing.T) {
 
 // One that leaves discovery in the middle of a message is drained first and
 // forgotten when nothing runs there; coming back in time, it is the same record.
+// One that moves while something runs is seen at both addresses until that ends.
+func TestMovedIsSeenUntilItsEnd(t *testing.T) {
+	r := twoPools()
+	move := func(address string) {
+		r.SetMembers("internet", []Spec{specOf("internet", "a", address), specOf("internet", "b", "192.0.2.2:25")})
+	}
+	old := mustMember(t, r, "internet", "a").Backend
+	old.Acquire()
+	move("[2001:db8::9]:25")
+	if b := mustMember(t, r, "internet", "a"); b.Backend == old || b.Gone || b.Was != "" || b.InFlight() != 0 {
+		t.Errorf("at the new address %+v", b)
+	}
+	m := mustMember(t, r, "internet", "a-192.0.2.1:25")
+	if m.Backend != old || !m.Gone || m.Was != "a" || m.State != StateDrain || m.ID() != (ID{"internet", "a-192.0.2.1:25"}) {
+		t.Errorf("at the old address %+v", m)
+	}
+	if n := r.Snapshot().Pool("internet").Left("a"); n != 1 {
+		t.Errorf("%d run where a was", n)
+	}
+	if _, ok := r.SetHealth(old, HealthFact{Health: HealthUp}); ok {
+		t.Error("a verdict on the old record was taken for the new one")
+	}
+	r.SetAdmin(ID{"internet", "a"}, AdminFact{Admin: AdminDisabled})
+	if got := mustMember(t, r, "internet", "a-192.0.2.1:25").State; got != StateDisabled {
+		t.Errorf("disabled, and where it was is %s", got)
+	}
+	r.SetAdmin(ID{"internet", "a"}, AdminFact{})
+	second := mustMember(t, r, "internet", "a").Backend
+	second.Acquire()
+	move("192.0.2.7:25")
+	if n := r.Snapshot().Pool("internet").Left("a"); n != 2 || len(r.Snapshot().Pool("internet").Members) != 4 {
+		t.Errorf("%d run where a was", n)
+	}
+	move("192.0.2.1:25") // back
+	if m := mustMember(t, r, "internet", "a"); m.Backend != old || m.Gone || m.Was != "" {
+		t.Errorf("back: %+v", m)
+	}
+	second.Release()
+	if r.Forget() || len(r.Snapshot().Pool("internet").Members) != 2 {
+		t.Error("not forgotten when nothing runs there any more")
+	}
+}
+
 func TestGoneIsDrainedThenForgotten(t *testing.T) {
 	r := twoPools()
 	a := mustMember(t, r, "internet", "a").Backend

@@ -22,7 +22,8 @@ type PoolConfig struct {
 type Member struct {
 	*Backend
 	Spec     Spec
-	Gone     bool // no source knows it any more; it is forgotten when nothing runs there
+	Gone     bool   // no source knows it any more; it is forgotten when nothing runs there
+	Was      string // the name of a gone one that has moved: the name is with its new address
 	Health   HealthFact
 	Admin    AdminFact
 	State    State
@@ -30,6 +31,10 @@ type Member struct {
 	Since    time.Time // when State last changed
 	Reason   string    // why State is what it is
 }
+
+// ID returns the member's identity. It is that of its [Backend], except where Was
+// says otherwise.
+func (m *Member) ID() ID { return m.Spec.ID() }
 
 // Pool is one pool in a snapshot. Members are ordered by name.
 type Pool struct {
@@ -50,6 +55,17 @@ func (p *Pool) Redundant() bool {
 		}
 	}
 	return n >= p.MinRedundancy
+}
+
+// Left returns how many transactions run at addresses that the connector of that
+// name has moved away from.
+func (p *Pool) Left(name string) (inFlight int64) {
+	for _, m := range p.Members {
+		if m.Was == name && name != "" {
+			inFlight += m.InFlight()
+		}
+	}
+	return inFlight
 }
 
 // Member returns the connector of that name, or nil.

@@ -25,8 +25,11 @@ type book struct {
 	mu      sync.Mutex
 	flags   map[backend.ID]entry
 	applied map[backend.ID]backend.Admin // what the registry was told last
+	dirty   bool                         // a word has come since the last save
 
 	saving sync.Mutex
+	saved  time.Time // when it was tried last; guarded by saving
+	broken error     // why the last save failed; guarded by mu
 }
 
 func newBook(registry *backend.Registry, file stateFile) *book {
@@ -48,15 +51,66 @@ func (b *book) load(now time.Time) []Event {
 	return events
 }
 
-// save writes the state file as the book is now. Saves run one after the other,
-// and each takes what is newest, so that an old state never covers a new one.
-func (b *book) save() error {
+// save writes the state file as the book is now, and tells when that begins to fail
+// and when it works again. Saves run one after the other, and each takes what is
+// newest, so that an old state never covers a new one.
+func (b *book) save() []Event {
 	b.saving.Lock()
 	defer b.saving.Unlock()
+	return b.write()
+}
+
+// write is save, with saving held.
+func (b *book) write() []Event {
+	b.saved = time.Now()
 	b.mu.Lock()
 	flags := maps.Clone(b.flags)
+	b.dirty = false
 	b.mu.Unlock()
-	return b.file.write(flags)
+	err := b.file.write(flags)
+	b.mu.Lock()
+	before := b.broken
+	b.broken = err
+	b.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		return []Event{{Kind: "state", To: "trouble", Why: err.Error()}}
+	case err == nil && before != nil:
+		return []Event{{Kind: "state", From: "trouble", To: "kept", Why: "the drain flags are on disk again"}}
+	}
+	return nil
+}
+
+// saveAgain is how long after a save that failed the next one is tried.
+const saveAgain = time.Minute
+
+// retry saves again what could not be saved a while ago, and returns when the next
+// try is due; zero: none is.
+func (b *book) retry() (next time.Time, events []Event) {
+	b.saving.Lock()
+	defer b.saving.Unlock()
+	if b.unsaved() != nil && time.Since(b.saved) >= saveAgain {
+		events = b.write()
+	}
+	if b.unsaved() != nil {
+		next = b.saved.Add(saveAgain)
+	}
+	return next, events
+}
+
+// stale reports whether a word has come that no save has seen yet: not every one is
+// an event.
+func (b *book) stale() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dirty
+}
+
+// unsaved returns why the flags are not on disk as they are; nil: they are.
+func (b *book) unsaved() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.broken
 }
 
 // get returns what is held of a connector; the zero entry for nothing.
@@ -93,7 +147,7 @@ func (b *book) take(id backend.ID, f flag, unshared bool, now time.Time) []Event
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	held, known := b.flags[id]
-	if known && !f.newer(held.flag) {
+	if known && held.plausible(now) && !f.newer(held.flag) {
 		if f.same(held.flag) && !unshared {
 			return b.markShared(id)
 		}
@@ -134,7 +188,7 @@ func (b *book) markShared(id backend.ID) []Event {
 
 // put replaces an entry.
 func (b *book) put(id backend.ID, e entry, now time.Time) []Event {
-	b.flags[id] = e
+	b.flags[id], b.dirty = e, true
 	return b.apply(id, e.flag, now)
 }
 

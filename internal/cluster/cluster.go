@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type Config struct {
 	Hostname  string
 	Version   string
 	Dir       string       // where the state file and the replica's name are kept; empty: nowhere
+	NoDir     string       // why there is no Dir although one is wanted, in words; empty: none is
 	Register  bool         // as a service in Consul
 	Advertise []netip.Addr // this replica's own addresses, for DNS
 	Port      int          // of the first listener, for the registration
@@ -53,7 +55,6 @@ type Cluster struct {
 	cfg    Config
 	deps   Deps
 	client *api.Client
-	name   string // of this replica
 	prefix string // of all keys, with the slash
 	link   *link
 	book   *book
@@ -67,9 +68,12 @@ type Cluster struct {
 	roll     chan struct{} // wakes keepRegistered
 
 	mu         sync.Mutex
+	name       string // of this replica
 	session    string // empty: none
 	standby    bool
-	registered bool
+	advertise  []netip.Addr
+	port       int
+	registered registration // as the catalogue knows this replica; zero: it does not
 }
 
 // New reads the state file and applies its flags to the registry, so that nothing
@@ -83,7 +87,7 @@ func New(cfg Config, deps Deps) (*Cluster, error) {
 		deps.Event = func(Event) {}
 	}
 	c := &Cluster{
-		cfg: cfg, deps: deps, client: deps.Client,
+		cfg: cfg, deps: deps, client: deps.Client, advertise: cfg.Advertise, port: cfg.Port,
 		prefix:  "weir/" + cfg.Cluster + "/",
 		link:    newLink(),
 		peers:   newPeers(),
@@ -99,14 +103,32 @@ func New(cfg Config, deps Deps) (*Cluster, error) {
 		c.troubled(trouble)
 	}
 	c.book = newBook(deps.Registry, stateFile{cfg.Dir})
-	for _, event := range c.book.load(time.Now()) {
-		deps.Event(event)
-	}
+	c.announce(c.book.load(time.Now()))
 	return c, nil
 }
 
-// Name returns this replica's name, HOSTNAME-xxxx.
-func (c *Cluster) Name() string { return c.name }
+// Name returns this replica's name, HOSTNAME-xxxx. It changes when another replica
+// that is alive has the same.
+func (c *Cluster) Name() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.name
+}
+
+// Reload changes this replica's own addresses and the port of its first listener.
+func (c *Cluster) Reload(advertise []netip.Addr, port int) {
+	c.mu.Lock()
+	c.advertise, c.port = slices.Clone(advertise), port
+	c.mu.Unlock()
+	wake(c.showing)
+	wake(c.roll)
+}
+
+func (c *Cluster) addresses() []netip.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.advertise
+}
 
 // Run watches, renews and shows until ctx is done; then it takes this replica out
 // of Consul, which releases the leadership. It should end after the data path has:
@@ -127,9 +149,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	if c.client != nil {
 		c.leave(context.WithoutCancel(ctx))
 	}
-	if err := c.book.save(); err != nil {
-		c.troubled(err)
-	}
+	c.announce(c.book.save())
 	return nil
 }
 
@@ -155,7 +175,7 @@ func (c *Cluster) standingBy() bool {
 
 // Status is how this replica stands with Consul.
 type Status struct {
-	Consul     bool // there is one in the config; else all the rest is empty
+	Consul     bool // there is one in the config; else most of the rest is empty
 	Reachable  bool
 	Since      time.Time // of Reachable
 	Error      string    // why it is not, in words for people
@@ -163,20 +183,30 @@ type Status struct {
 	Leader     bool
 	Standby    bool
 	Unshared   []backend.ID // flags that the others have not been told, in order
+
+	Unkept string // why a restart would forget flags, in words, Consul or not; empty: it would not
 }
 
 // Status tells how this replica stands with Consul now.
 func (c *Cluster) Status() Status {
 	if c.client == nil {
-		return Status{Standby: c.standingBy()}
+		return Status{Standby: c.standingBy(), Unkept: c.unkept()}
 	}
-	s := Status{Consul: true, Unshared: c.book.unshared()}
+	s := Status{Consul: true, Unshared: c.book.unshared(), Unkept: c.unkept()}
 	s.Reachable, s.Since, s.Error = c.link.state()
 	_, s.Leader = c.Leading()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.Registered, s.Standby = c.registered, c.standby
+	s.Registered, s.Standby = c.registered.name != "", c.standby
 	return s
+}
+
+// unkept says why flags are not on disk though they should be; empty: they are.
+func (c *Cluster) unkept() string {
+	if err := c.book.unsaved(); err != nil {
+		return err.Error()
+	}
+	return c.cfg.NoDir
 }
 
 // report keeps what one activity found of Consul, and tells when that makes Consul

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +27,7 @@ type fakeConsul struct {
 	keys     map[string]*api.KVPair
 	sessions map[string]*fakeSession
 	delayed  map[string]time.Time // keys under lock delay, until when
-	services map[string]bool
+	services map[string]api.AgentServiceRegistration
 	changed  chan struct{}
 	serial   int
 }
@@ -50,7 +52,7 @@ func (f *fakeConsul) restartEmpty() {
 	}
 	f.index = 0
 	f.keys, f.sessions = map[string]*api.KVPair{}, map[string]*fakeSession{}
-	f.delayed, f.services = map[string]time.Time{}, map[string]bool{}
+	f.delayed, f.services = map[string]time.Time{}, map[string]api.AgentServiceRegistration{}
 	f.touch()
 }
 
@@ -95,6 +97,17 @@ func (f *fakeConsul) registered() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.services)
+}
+
+// service0 returns the only service.
+func (f *fakeConsul) service0(t testing.TB) api.AgentServiceRegistration {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.services) != 1 {
+		t.Fatalf("%d services, want one", len(f.services))
+	}
+	return slices.Collect(maps.Values(f.services))[0]
 }
 
 // stop ends the timers, so that a test's bubble can end.

@@ -177,10 +177,10 @@ func (f *fakeConsul) service(r *http.Request, path string, body []byte) *http.Re
 		if err := json.Unmarshal(body, &service); err != nil {
 			panic(err)
 		}
-		f.services[service.ID] = true
+		f.services[service.ID] = service
 	case strings.HasPrefix(path, "service/deregister/"):
 		delete(f.services, strings.TrimPrefix(path, "service/deregister/"))
-	case !f.services[strings.TrimPrefix(path, "check/update/service:")]:
+	case f.services[strings.TrimPrefix(path, "check/update/service:")].ID == "":
 		return answer(r, 404, f.index, "Unknown check ID")
 	}
 	return answer(r, 200, f.index, "")

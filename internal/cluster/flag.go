@@ -44,6 +44,14 @@ func (f flag) fact(now time.Time) backend.AdminFact {
 	return backend.AdminFact{Admin: admin, Reason: f.Why, By: f.Who, Since: f.When, Until: f.Until}
 }
 
+// aheadAtMost is how far a word's time may lie in the future: further than any wrong
+// time zone or neglected clock puts it. Nothing could follow on a word of the year
+// 9999, so one from beyond that is a mistake and counts for nothing.
+const aheadAtMost = 24 * time.Hour
+
+// plausible reports whether the word's time can be true, as far as this clock tells.
+func (f flag) plausible(now time.Time) bool { return f.When.Sub(now) <= aheadAtMost }
+
 // newer reports whether f stands against g. Equal times are decided by the
 // content, so that every replica decides alike.
 func (f flag) newer(g flag) bool {
@@ -60,15 +68,23 @@ func (f flag) same(g flag) bool { return !f.newer(g) && !g.newer(f) }
 func (f flag) encode() []byte {
 	f.When, f.Until = f.When.UTC(), f.Until.UTC()
 	text, err := json.Marshal(f)
-	if err != nil { // a year above 9999, which no clock and no order makes
+	if err != nil { // a year above 9999
 		return nil
 	}
 	return text
 }
 
-// decodeFlag reads a key's value. A value without a time cannot be compared with
-// another, so it is no flag.
-func decodeFlag(value []byte) (flag, error) {
+// writable tells of a flag that no key and no file can hold.
+func (f flag) writable() error {
+	if f.encode() == nil {
+		return fmt.Errorf("writing a flag: its times are beyond the year 9999: is this machine's clock right? It says %s", f.When)
+	}
+	return nil
+}
+
+// decodeFlag reads a key's value. A value without a time, or with one that cannot be
+// true, cannot be compared with another, so it is no flag.
+func decodeFlag(value []byte, now time.Time) (flag, error) {
 	var f flag
 	if err := json.Unmarshal(value, &f); err != nil {
 		return flag{}, fmt.Errorf("reading a flag: %w", err)
@@ -77,10 +93,10 @@ func decodeFlag(value []byte) (flag, error) {
 		return flag{}, errors.New(`reading a flag: it has no "when", such as "2026-01-31T12:00:00Z"`)
 	}
 	f.When, f.Until = f.When.UTC(), f.Until.UTC()
-	if f.encode() == nil {
-		return flag{}, errors.New("reading a flag: its time is out of range")
+	if !f.plausible(now) {
+		return flag{}, fmt.Errorf("reading a flag: its time, %s, is over a day in the future", f.When.Format(time.RFC3339))
 	}
-	return f, nil
+	return f, f.writable()
 }
 
 // parseID reads "pool/name".

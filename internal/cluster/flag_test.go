@@ -39,16 +39,33 @@ func TestFlagText(t *testing.T) {
 	if got := string(f.encode()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got, err := decodeFlag(f.encode()); err != nil || !got.same(f) {
+	if got, err := decodeFlag(f.encode(), f.When); err != nil || !got.same(f) {
 		t.Errorf("read back as %+v, %v", got, err)
 	}
 }
 
 func TestFlagGarbage(t *testing.T) {
-	for _, value := range []string{"", "yes", "{}", `{"drained":true}`, `{"drained":"yes","when":"2026-01-31T12:00:00Z"}`, `{"when":"yesterday"}`, "[]", "null", strings.Repeat("{", 1000)} {
-		if f, err := decodeFlag([]byte(value)); err == nil {
+	noon := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	for _, value := range []string{
+		`{"drained":true,"when":"9999-12-31T23:59:59.999999999Z"}`, `{"drained":true,"when":"2026-02-01T12:00:01Z"}`,
+		"", "yes", "{}", `{"drained":true}`, `{"drained":"yes","when":"2026-01-31T12:00:00Z"}`, `{"when":"yesterday"}`, "[]", "null", strings.Repeat("{", 1000),
+	} {
+		if f, err := decodeFlag([]byte(value), noon); err == nil {
 			t.Errorf("%q is read as %+v", value, f)
 		}
+	}
+	if _, err := decodeFlag([]byte(`{"drained":true,"when":"2026-02-01T12:00:00Z"}`), noon); err != nil {
+		t.Errorf("of a clock that is a day ahead: %v", err)
+	}
+}
+
+func TestFlagThatCannotBeWritten(t *testing.T) {
+	f := flag{When: time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)}
+	if err := f.writable(); err != nil {
+		t.Error(err)
+	}
+	if f.When = f.When.Add(1); f.writable() == nil {
+		t.Error("the year 10000 is written")
 	}
 }
 
@@ -63,7 +80,7 @@ func TestFlagOrderIsTotal(t *testing.T) {
 		if f.same(g) != (string(f.encode()) == string(g.encode())) {
 			t.Error("same says another thing than the content")
 		}
-		if back, err := decodeFlag(f.encode()); err != nil || !back.same(f) {
+		if back, err := decodeFlag(f.encode(), f.When); err != nil || !back.same(f) {
 			t.Errorf("read back as %+v, %v", back, err)
 		}
 	})

@@ -77,8 +77,9 @@ func (c *Cluster) readFlags(ctx context.Context, id backend.ID) (at indexes, err
 		if of == id {
 			at.flag = pair.ModifyIndex
 		}
-		if f, err := decodeFlag(pair.Value); err == nil {
-			events = append(events, c.book.take(of, f, false, time.Now())...)
+		now := time.Now()
+		if f, err := decodeFlag(pair.Value, now); err == nil {
+			events = append(events, c.book.take(of, f, false, now)...)
 		}
 	}
 	c.tell(events)
@@ -92,7 +93,7 @@ func (c *Cluster) commit(ctx context.Context, id backend.ID, o Order, f flag, at
 	defer cancel()
 	ops := api.TxnOps{{KV: &api.KVTxnOp{Verb: api.KVCAS, Key: c.prefix + flagKey(id), Value: f.encode(), Index: at.flag}}}
 	if o.takesOut() {
-		text := fmt.Sprintf("%s %s by %s", f.When.Format(time.RFC3339Nano), id, c.name)
+		text := fmt.Sprintf("%s %s by %s", f.When.Format(time.RFC3339Nano), id, c.Name())
 		ops = append(ops, &api.TxnOp{KV: &api.KVTxnOp{Verb: api.KVCAS, Key: c.prefix + guardKey(id.Pool), Value: []byte(text), Index: at.guard}})
 	}
 	ok, answer, _, err := c.client.Txn().Txn(ops, new(api.QueryOptions).WithContext(ctx))

@@ -25,6 +25,10 @@ const (
 	// querySlack: Consul adds up to a sixteenth of the wait, to spread its clients.
 	querySlack = queryWait/16 + 5*time.Second
 
+	// quickTry is how long an order asks a Consul that did not answer the last one:
+	// one that is back answers in a fraction of that.
+	quickTry = 100 * time.Millisecond
+
 	backoffFirst = 250 * time.Millisecond
 	backoffMost  = 30 * time.Second
 )
@@ -36,12 +40,13 @@ type link struct {
 	since  time.Time
 	known  bool // something was heard at all
 	failed map[string]error
-	worked map[string]bool // at least once
-	edge   chan struct{}   // closed when an activity fails or works again
+	fails  map[string]time.Time // since when
+	worked map[string]bool      // at least once
+	edge   chan struct{}        // closed when an activity fails or works again
 }
 
 func newLink() *link {
-	return &link{failed: map[string]error{}, worked: map[string]bool{}, edge: make(chan struct{})}
+	return &link{failed: map[string]error{}, fails: map[string]time.Time{}, worked: map[string]bool{}, edge: make(chan struct{})}
 }
 
 // report returns the words "unknown", "reachable" or "away" of before and after.
@@ -52,8 +57,12 @@ func (l *link) report(activity string, err error, now time.Time) (from, to, why 
 	before := l.failed[activity]
 	if err != nil {
 		l.failed[activity] = explain(err)
+		if before == nil {
+			l.fails[activity] = now
+		}
 	} else {
 		delete(l.failed, activity)
+		delete(l.fails, activity)
 		l.worked[activity] = true
 	}
 	l.known = true
@@ -96,6 +105,13 @@ func (l *link) works(activity string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.worked[activity] && l.failed[activity] == nil
+}
+
+// failing returns since when an activity fails; zero: it does not.
+func (l *link) failing(activity string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fails[activity]
 }
 
 // changed returns a channel that is closed at the next edge.

@@ -72,7 +72,7 @@ func converges(t *testing.T, rt *rapid.T, steps []step) {
 	}
 	pass(time.Minute)
 	for name, want := range last {
-		held, err := decodeFlag([]byte(consul.get("weir/test/drain/internet/" + name)))
+		held, err := decodeFlag([]byte(consul.get("weir/test/drain/internet/"+name)), time.Now())
 		if err != nil || !held.same(want) {
 			rt.Errorf("Consul holds %+v (%v), want %+v", held, err, want)
 		}

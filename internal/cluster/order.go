@@ -20,7 +20,7 @@ var (
 	// ErrUnknown: there is no connector of that name, and no flag on one.
 	ErrUnknown = errors.New("no such connector")
 	// ErrNotShared: done here, but the other replicas could not be told.
-	ErrNotShared = errors.New("done here only")
+	ErrNotShared = errors.New("in force on this replica only")
 	// ErrContended: other replicas change the pool's flags all the time.
 	ErrContended = errors.New("the flags of this pool are being changed elsewhere: try again")
 )
@@ -62,10 +62,10 @@ func (o Order) check() error {
 }
 
 // flag makes the word that follows on the held one. Its time is after that one's,
-// whatever the clocks of other replicas said.
+// unless no other replica would believe it.
 func (o Order) flag(held flag, now time.Time) flag {
 	when := now.UTC()
-	if !when.After(held.When) {
+	if !when.After(held.When) && held.plausible(now) {
 		when = held.When.Add(time.Nanosecond)
 	}
 	f := flag{Drained: o.Verb == Drain, Disabled: o.Verb == Disable, Who: o.By, Why: o.Reason, When: when}
@@ -91,9 +91,10 @@ func (c *Cluster) Order(ctx context.Context, id backend.ID, o Order) (Standing, 
 	}
 	wake(c.expiry)
 	s := c.Look(id)
-	if warning := c.redundancyWarning(id.Pool); o.takesOut() && warning != "" {
-		s.Warning = warning
+	if o.takesOut() {
+		s.warn(c.redundancyWarning(id.Pool))
 	}
+	s.warn(c.unkept())
 	return s, errors.Join(c.notShared(shared), c.maintained(id, o))
 }
 
@@ -107,7 +108,7 @@ func (c *Cluster) carryOut(ctx context.Context, id backend.ID, o Order) (shared,
 		}
 		return nil, err
 	}
-	f, shared, err := c.propose(ctx, id, o)
+	f, shared, err := c.consult(ctx, id, o)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +117,20 @@ func (c *Cluster) carryOut(ctx context.Context, id backend.ID, o Order) (shared,
 	}
 	c.tell(c.book.take(id, f, shared != nil, time.Now()))
 	return shared, nil
+}
+
+// consult decides with Consul, or at once without it where it has been away for
+// longer than it is waited for: orders queue, and each would wait as long again.
+func (c *Cluster) consult(ctx context.Context, id backend.ID, o Order) (f flag, shared, err error) {
+	if since := c.link.failing("flags"); !since.IsZero() && time.Since(since) >= callTimeout {
+		hasty, cancel := context.WithTimeout(ctx, quickTry)
+		defer cancel()
+		if _, _, away := c.Load(hasty, guardKey(id.Pool)); away != nil {
+			f, err = c.decide(id, o)
+			return f, away, err
+		}
+	}
+	return c.propose(ctx, id, o)
 }
 
 // decide makes the word, or refuses, from what this replica knows.
@@ -128,7 +143,8 @@ func (c *Cluster) decide(id backend.ID, o Order) (flag, error) {
 	if o.takesOut() && !o.Force && m != nil && m.Eligible && c.eligible(id.Pool) < 2 {
 		return flag{}, fmt.Errorf("taking %s out: %w", id, ErrEmpties)
 	}
-	return o.flag(held.flag, time.Now()), nil
+	f := o.flag(held.flag, time.Now())
+	return f, f.writable()
 }
 
 func (c *Cluster) eligible(pool string) int {
@@ -163,7 +179,7 @@ func (c *Cluster) notShared(cause error) error {
 	if len(names) > 0 {
 		whom = "not told: " + strings.Join(names, ", ")
 	}
-	return fmt.Errorf("%w: %s; it is shared when Consul is back: %w", ErrNotShared, whom, explain(cause))
+	return fmt.Errorf("%w until Consul is back (%s): %w", ErrNotShared, whom, explain(cause))
 }
 
 // maintained makes the error of lifting a flag that Consul holds, too.

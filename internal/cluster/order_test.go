@@ -152,3 +152,61 @@ func TestStateFileTroubleStopsNothing(t *testing.T) {
 	}
 	r.mustTell(t, "state", "starting without them")
 }
+
+// Flags that are not on disk are told with every order and in the status, and saved
+// when that can be done again, though nothing else happens.
+func TestFlagsThatCannotBeSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "full")
+		r := start(t, nil, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a", "b", "c"))
+		for _, name := range []string{"a", "b"} {
+			if s := r.order(t, Drain, name); !strings.Contains(s.Warning, "a restart would forget them") {
+				t.Errorf("%+v", s)
+			}
+		}
+		if s := r.Status(); !strings.Contains(s.Unkept, "a restart would forget them") {
+			t.Errorf("%+v", s)
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		pass(saveAgain + time.Second)
+		r.mustTell(t, "state", "To:kept")
+		if flags, err := (stateFile{dir}).read(); err != nil || len(flags) != 2 || r.Status().Unkept != "" {
+			t.Errorf("on disk %v, %v; %+v", flags, err, r.Status())
+		}
+		trouble := 0
+		for _, e := range r.events {
+			if e.To == "trouble" && strings.Contains(e.Why, "writing") {
+				trouble++
+			}
+		}
+		if trouble != 1 {
+			t.Errorf("told %d times", trouble)
+		}
+		r.stop()
+	})
+	c, err := New(Config{Cluster: "test", NoDir: "no such disk"}, Deps{Registry: newRegistry(t, "a", "b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Order(t.Context(), idOf("a"), Order{Verb: Drain}); err != nil || !strings.Contains(s.Warning, "no such disk") {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// A word that changes nothing now is a word all the same: this one ends never.
+func TestSecondDrainIsSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		r := start(t, nil, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a", "b"))
+		if _, err := r.Order(t.Context(), idOf("a"), Order{Verb: Drain, For: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		r.order(t, Drain, "a")
+		if flags, err := (stateFile{dir}).read(); err != nil || !flags[idOf("a")].Until.IsZero() {
+			t.Errorf("on disk %v, %v", flags, err)
+		}
+		r.stop()
+	})
+}

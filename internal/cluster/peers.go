@@ -42,21 +42,31 @@ func (p *peer) missed(now time.Time) bool {
 type peers struct {
 	mu     sync.Mutex
 	byName map[string]*peer
-	self   bool // this replica's own view was there
+	self   bool // this replica's own view was there, written by itself
+
+	foreign writing // another's view under this replica's name
+	twin    bool    // whoever shows that is alive: it has shown another one since
+}
+
+// writing is what was written to a key last: in whose session, and at which index.
+type writing struct {
+	session string // empty: none
+	index   uint64
 }
 
 func newPeers() *peers { return &peers{byName: map[string]*peer{}} }
 
-// update takes what the prefix holds now. freed: a view that was there is gone with
-// its session, so the locks of that may be free; or lost, if it is our own.
-func (ps *peers) update(pairs api.KVPairs, prefix, self string, now time.Time) (events []Event, freed bool) {
+// update takes what the prefix holds now; self is our name and session our session.
+// freed: a view that was there is gone with its session, so the locks of that may be
+// free; or lost, if it is our own.
+func (ps *peers) update(pairs api.KVPairs, prefix, self, session string, now time.Time) (events []Event, freed bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	there := map[string]bool{}
 	for _, pair := range pairs {
 		name := strings.TrimPrefix(pair.Key, prefix)
 		var v view
-		if name == self || json.Unmarshal(pair.Value, &v) != nil {
+		if name == self || json.Unmarshal(pair.Value, &v) != nil || v.Name != name {
 			continue
 		}
 		there[name] = true
@@ -68,9 +78,35 @@ func (ps *peers) update(pairs api.KVPairs, prefix, self string, now time.Time) (
 			p.gone, freed = true, true
 		}
 	}
-	own := slices.ContainsFunc(pairs, func(pair *api.KVPair) bool { return pair.Key == prefix+self })
-	freed, ps.self = freed || ps.self && !own, own
-	return append(events, ps.silent(now)...), freed
+	before := ps.self
+	ps.hearSelf(pairs, prefix+self, session)
+	return append(events, ps.silent(now)...), freed || before && !ps.self
+}
+
+// hearSelf takes what stands under our own name. That is ours only if our session
+// wrote it: it may be an earlier life's, which is over soon, or that of another weir
+// which began with a copy of our state directory.
+func (ps *peers) hearSelf(pairs api.KVPairs, key, session string) {
+	var found writing
+	if at := slices.IndexFunc(pairs, func(pair *api.KVPair) bool { return pair.Key == key }); at >= 0 {
+		found = writing{pairs[at].Session, pairs[at].ModifyIndex}
+	}
+	ps.self = session != "" && found.session == session
+	switch {
+	case ps.self || found.session == "":
+		ps.foreign, ps.twin = writing{}, false
+	default:
+		ps.twin = ps.twin || found.session == ps.foreign.session && found.index != ps.foreign.index
+		ps.foreign = found
+	}
+}
+
+// haveTwin reports whether another replica that is alive shows its view under our
+// name.
+func (ps *peers) haveTwin() bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.twin
 }
 
 // hear takes one view.

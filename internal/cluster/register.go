@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -40,18 +41,22 @@ func (c *Cluster) keepRegistered(ctx context.Context) {
 func (c *Cluster) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	switch registered := c.isRegistered(); {
-	case c.standingBy() && registered:
-		return c.deregister(ctx)
-	case c.standingBy():
+	is, wanted := c.registration()
+	switch {
+	case is.name != "" && is.name != wanted.name: // it stands by, or has another name now
+		if err := c.deregister(ctx, is.name); err != nil || wanted.name == "" {
+			return err
+		}
+		return c.register(ctx, wanted)
+	case wanted.name == "":
 		return nil
-	case !registered:
-		return c.register(ctx)
+	case is != wanted:
+		return c.register(ctx, wanted)
 	}
-	err := c.client.Agent().UpdateTTLOpts("service:"+c.name, "weir "+c.cfg.Version+" serves", api.HealthPassing, new(api.QueryOptions).WithContext(ctx))
+	err := c.client.Agent().UpdateTTLOpts("service:"+is.name, "weir "+c.cfg.Version+" serves", api.HealthPassing, new(api.QueryOptions).WithContext(ctx))
 	var status api.StatusError
 	if errors.As(err, &status) && status.Code != 403 {
-		return c.register(ctx)
+		return c.register(ctx, wanted)
 	}
 	if err != nil {
 		return fmt.Errorf("renewing the registration: %w", err)
@@ -59,28 +64,50 @@ func (c *Cluster) beat(ctx context.Context) error {
 	return nil
 }
 
-func (c *Cluster) register(ctx context.Context) error {
+// registration is what the catalogue is told of this replica. The zero one is of a
+// replica that is not there.
+type registration struct {
+	name    string
+	address netip.Addr // invalid: the agent's
+	port    int
+}
+
+// registration returns how this replica is registered, and how it should be.
+func (c *Cluster) registration() (is, wanted registration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.standby {
+		return c.registered, registration{}
+	}
+	wanted = registration{name: c.name, port: c.port}
+	if len(c.advertise) > 0 {
+		wanted.address = c.advertise[0]
+	}
+	return c.registered, wanted
+}
+
+func (c *Cluster) register(ctx context.Context, r registration) error {
 	service := &api.AgentServiceRegistration{
-		ID: c.name, Name: serviceName, Tags: []string{c.cfg.Cluster}, Port: c.cfg.Port,
+		ID: r.name, Name: serviceName, Tags: []string{c.cfg.Cluster}, Port: r.port,
 		Meta: map[string]string{"version": c.cfg.Version, "cluster": c.cfg.Cluster},
 		Check: &api.AgentServiceCheck{
 			TTL: serviceTTL.String(), Status: api.HealthPassing, // else it is critical until the first beat
 			DeregisterCriticalServiceAfter: time.Hour.String(),
 		},
 	}
-	if len(c.cfg.Advertise) > 0 {
-		service.Address = c.cfg.Advertise[0].String()
+	if r.address.IsValid() {
+		service.Address = r.address.String()
 	}
 	err := c.client.Agent().ServiceRegisterOpts(service, api.ServiceRegisterOpts{ReplaceExistingChecks: true}.WithContext(ctx))
 	if err != nil {
 		return fmt.Errorf("registering this replica: %w", err)
 	}
-	c.setRegistered(true)
+	c.setRegistered(r)
 	return nil
 }
 
-func (c *Cluster) deregister(ctx context.Context) error {
-	err := c.client.Agent().ServiceDeregisterOpts(c.name, new(api.QueryOptions).WithContext(ctx))
+func (c *Cluster) deregister(ctx context.Context, name string) error {
+	err := c.client.Agent().ServiceDeregisterOpts(name, new(api.QueryOptions).WithContext(ctx))
 	var status api.StatusError
 	if errors.As(err, &status) && status.Code == 404 {
 		err = nil
@@ -88,20 +115,14 @@ func (c *Cluster) deregister(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("deregistering this replica: %w", err)
 	}
-	c.setRegistered(false)
+	c.setRegistered(registration{})
 	return nil
 }
 
-func (c *Cluster) isRegistered() bool {
+func (c *Cluster) setRegistered(as registration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.registered
-}
-
-func (c *Cluster) setRegistered(is bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.registered = is
+	c.registered = as
 }
 
 func containsFold(text, part string) bool {

@@ -23,28 +23,62 @@ func replicaName(dir, hostname string) (name string, err error) {
 		host = "weir"
 	}
 	suffix, err := replicaSuffix(dir)
-	if err != nil {
-		err = fmt.Errorf("keeping this replica's name: %w: it has another name at the next start", err)
+	return host + "-" + suffix, notKept(err)
+}
+
+func notKept(err error) error {
+	if err == nil {
+		return nil
 	}
-	return host + "-" + suffix, err
+	return fmt.Errorf("keeping this replica's name: %w: it has another name at the next start", err)
 }
 
 func replicaSuffix(dir string) (string, error) {
-	var random [2]byte
-	rand.Read(random[:]) // never fails
-	fresh := hex.EncodeToString(random[:])
 	if dir == "" {
-		return fresh, nil
+		return freshSuffix(), nil
 	}
-	path := filepath.Join(dir, "replica")
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(suffixPath(dir))
 	if kept := strings.TrimSpace(string(text)); err == nil && suffixForm.MatchString(kept) {
 		return kept, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fresh, err
+		return freshSuffix(), err
 	}
-	return fresh, writeWhole(path, []byte(fresh+"\n"))
+	fresh := freshSuffix()
+	return fresh, keepSuffix(dir, fresh)
+}
+
+func freshSuffix() string {
+	var random [2]byte
+	rand.Read(random[:]) // never fails
+	return hex.EncodeToString(random[:])
+}
+
+func suffixPath(dir string) string { return filepath.Join(dir, "replica") }
+
+func keepSuffix(dir, suffix string) error {
+	if dir == "" {
+		return nil
+	}
+	return writeWhole(suffixPath(dir), []byte(suffix+"\n"))
+}
+
+// rename gives this replica a fresh name, and keeps that, because another one goes
+// by the present name.
+func (c *Cluster) rename() {
+	old := c.Name()
+	host, suffix := old[:len(old)-len(freshSuffix())], freshSuffix()
+	for host+suffix == old {
+		suffix = freshSuffix()
+	}
+	c.mu.Lock()
+	c.name = host + suffix
+	c.mu.Unlock()
+	c.troubled(fmt.Errorf("another weir uses the name %s: is its state_dir a copy? This one is called %s from now on", old, host+suffix))
+	if err := notKept(keepSuffix(c.cfg.Dir, suffix)); err != nil {
+		c.troubled(err)
+	}
+	wake(c.roll)
 }
 
 // keyRune keeps what names may hold everywhere in weir.

@@ -67,7 +67,7 @@ func (c *Cluster) renewSession(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	id, _, err := c.client.Session().CreateNoChecks(&api.SessionEntry{
-		Name: c.name, TTL: sessionTTL.String(), LockDelay: lockDelay, Behavior: api.SessionBehaviorDelete,
+		Name: c.Name(), TTL: sessionTTL.String(), LockDelay: lockDelay, Behavior: api.SessionBehaviorDelete,
 	}, new(api.WriteOptions).WithContext(ctx))
 	if err != nil {
 		return "", fmt.Errorf("opening a session: %w", err)
@@ -96,7 +96,7 @@ func (c *Cluster) elect(ctx context.Context, session string, sent time.Time) (ti
 		return renewEvery, err
 	}
 	if holder == "" {
-		mine, err := c.acquire(ctx, leaderKey, []byte(c.name), session)
+		mine, err := c.acquire(ctx, leaderKey, []byte(c.Name()), session)
 		if err != nil {
 			return renewEvery, fmt.Errorf("acquiring the leadership: %w", err)
 		}
@@ -114,7 +114,7 @@ func (c *Cluster) elect(ctx context.Context, session string, sent time.Time) (ti
 	}
 	if c.lease.confirm(sent) {
 		wake(c.showing)
-		c.deps.Event(Event{Kind: "leader", To: "leading", Why: "this replica holds the lock", By: c.name})
+		c.deps.Event(Event{Kind: "leader", To: "leading", Why: "this replica holds the lock", By: c.Name()})
 	}
 	return renewEvery, nil
 }
@@ -188,7 +188,7 @@ func (c *Cluster) lost(why string) {
 }
 
 func (c *Cluster) lostTerm(why string) {
-	c.deps.Event(Event{Kind: "leader", From: "leading", To: "following", Why: why, By: c.name})
+	c.deps.Event(Event{Kind: "leader", From: "leading", To: "following", Why: why, By: c.Name()})
 }
 
 func (c *Cluster) sessionID() string {
@@ -213,8 +213,8 @@ func (c *Cluster) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
 	var err error
-	if c.isRegistered() {
-		err = c.deregister(ctx)
+	if is, _ := c.registration(); is.name != "" {
+		err = c.deregister(ctx, is.name)
 	}
 	if session := c.sessionID(); session != "" {
 		// The last view comes after the lock is free: it is what wakes the next leader.

@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,6 +167,36 @@ func TestRegisteredAgainAfterTheAgentForgot(t *testing.T) {
 		pass(serviceBeat + time.Second)
 		if consul.registered() != 1 {
 			t.Error("not registered again")
+		}
+		r.stop()
+		consul.stop()
+	})
+}
+
+// A reload changes the addresses and the port that the others are told.
+func TestReloadIsToldTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		consul := newFakeConsul()
+		r := start(t, consul, Config{Hostname: "mx", Register: true, Port: 25}, newRegistry(t, "a"))
+		settle()
+		address := netip.MustParseAddr("198.51.100.9")
+		r.Reload([]netip.Addr{address}, 2525)
+		settle()
+		if got := consul.service0(t); got.Port != 2525 || got.Address != address.String() || got.ID != r.Name() {
+			t.Errorf("registered as %+v", got)
+		}
+		if got := advertised(r); !slices.Equal(got, []netip.Addr{address}) {
+			t.Errorf("advertised %v", got)
+		}
+		if got := consul.get("weir/test/views/" + r.Name()); !strings.Contains(got, address.String()) {
+			t.Errorf("the view is %s", got)
+		}
+		r.Standby(true)
+		settle()
+		r.Reload(nil, 25)
+		settle()
+		if consul.registered() != 0 {
+			t.Error("registered by a reload while standing by")
 		}
 		r.stop()
 		consul.stop()

@@ -149,7 +149,7 @@ func TestAbsenceIsNoCommand(t *testing.T) {
 				lose(consul)
 				pass(30 * time.Second)
 				mustAgree(t, replicas, "a", backend.AdminDrain)
-				if f, err := decodeFlag([]byte(consul.get(key))); err != nil || !f.Drained || f.Who != "alice" {
+				if f, err := decodeFlag([]byte(consul.get(key)), time.Now()); err != nil || !f.Drained || f.Who != "alice" {
 					t.Errorf("Consul holds %+v, %v: it was not written back", f, err)
 				}
 				if r := replicas[1].Replicas(); len(r) != 2 || !r[1].Live {
@@ -177,15 +177,91 @@ func TestGarbageInConsul(t *testing.T) {
 	})
 }
 
-// A clock that was ahead once must not make an operator's word worthless.
+// A clock that was ahead must not make an operator's word worthless: not one that is
+// ahead by an hour, whose word stands until the next, nor one that is far beyond what
+// clocks are, whose word is ignored.
 func TestWordAfterOneFromTheFuture(t *testing.T) {
-	fleet(t, 2, func(t *testing.T, consul *fakeConsul, replicas []*replica) {
-		consul.put("weir/test/drain/internet/a", `{"drained":true,"who":"bob","when":"2190-01-01T00:00:00Z"}`)
+	tests := map[string]struct {
+		when time.Duration
+		want backend.Admin
+	}{"an hour": {time.Hour, backend.AdminDrain}, "a year": {366 * 24 * time.Hour, backend.AdminEnabled}}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			fleet(t, 2, func(t *testing.T, consul *fakeConsul, replicas []*replica) {
+				f := flag{Drained: true, Who: "bob", When: time.Now().Add(tc.when)}
+				consul.put("weir/test/drain/internet/a", string(f.encode()))
+				settle()
+				mustAgree(t, replicas, "a", tc.want)
+				replicas[0].order(t, Disable, "a")
+				settle()
+				mustAgree(t, replicas, "a", backend.AdminDisabled)
+				replicas[1].order(t, Enable, "a")
+				settle()
+				mustAgree(t, replicas, "a", backend.AdminEnabled)
+			})
+		})
+	}
+}
+
+// The last moment that can be written down leaves no room for a next one: it must
+// neither stop the views nor the state file, nor be written back as nothing.
+func TestWordFromTheEndOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		consul, dir := newFakeConsul(), t.TempDir()
+		r := start(t, consul, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a", "b"))
 		settle()
-		mustAgree(t, replicas, "a", backend.AdminDrain)
-		replicas[0].order(t, Undrain, "a")
+		key := "weir/test/drain/internet/a"
+		consul.put(key, `{"drained":true,"who":"eve","when":"9999-12-31T23:59:59.999999999Z"}`)
 		settle()
-		mustAgree(t, replicas, "a", backend.AdminEnabled)
+		r.mustTell(t, "flag", "To:ignored")
+		r.order(t, Drain, "a")
+		settle()
+		if f, err := decodeFlag([]byte(consul.get(key)), time.Now()); err != nil || f.Who != "alice" {
+			t.Errorf("Consul holds %q: %v", consul.get(key), err)
+		}
+		if flags, err := (stateFile{dir}).read(); err != nil || !flags[idOf("a")].Drained {
+			t.Errorf("the state file holds %+v, %v", flags, err)
+		}
+		if got := consul.get("weir/test/views/" + r.Name()); !strings.Contains(got, `"state":"drain"`) {
+			t.Errorf("the view is %s", got)
+		}
+		r.stop()
+		consul.stop()
+	})
+}
+
+// A word of the state file that no clock can have meant gives way to the next one.
+func TestHeldWordFromTheFuture(t *testing.T) {
+	now := time.Now()
+	b := newBook(newRegistry(t, "a"), stateFile{})
+	b.take(idOf("a"), flag{Drained: true, When: now.AddDate(100, 0, 0)}, false, now)
+	next := Order{Verb: Undrain}.flag(b.get(idOf("a")).flag, now)
+	b.take(idOf("a"), next, false, now)
+	if !next.When.Equal(now) || b.get(idOf("a")).Drained {
+		t.Errorf("the next word is of %s, held is %+v", next.When, b.get(idOf("a")))
+	}
+}
+
+// Orders queue: while Consul is frozen only the first may wait for it.
+func TestOrdersDoNotQueueForAFrozenConsul(t *testing.T) {
+	fleet(t, 1, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		r := replicas[0]
+		r.agent.set(false, true)
+		r.mustNotShare(t, Drain, "a")
+		pass(3 * time.Second)
+		began := time.Now()
+		for range 10 {
+			r.mustNotShare(t, Drain, "a")
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("ten orders took %s", took)
+		}
+		r.agent.set(false, false)
+		r.order(t, Undrain, "a") // asked at once, though nobody has noticed that it is back
+		settle()
+		if s := r.Status(); len(s.Unshared) > 0 {
+			t.Errorf("%+v", s)
+		}
 	})
 }
 

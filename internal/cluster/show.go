@@ -21,7 +21,7 @@ const (
 	leftFor     = time.Minute            // how long the view of one that has left stays
 )
 
-func (c *Cluster) viewKey() string { return "views/" + c.name }
+func (c *Cluster) viewKey() string { return "views/" + c.Name() }
 
 // showViews writes this replica's view whenever it says something new, and at
 // least every 5 s.
@@ -75,7 +75,7 @@ func (s *shower) show(ctx context.Context) time.Duration {
 	case err == nil && ok:
 		s.session, s.essence, s.at, s.denied = session, essence, now, time.Time{}
 	case err == nil:
-		err = s.refused(now)
+		s.refused(now)
 		wait = time.Second
 	default:
 		s.at, wait = time.Time{}, time.Second
@@ -98,23 +98,23 @@ func (s *shower) write(ctx context.Context, v view, session string) (bool, error
 	return ok, nil
 }
 
-// refused tells when the key stays held by another: an earlier life of ours is
-// over soon, a second replica of this name is not.
-func (s *shower) refused(now time.Time) error {
+// refused takes another name when the key stays held by another: an earlier life of
+// ours shows nothing any more and is over soon, a second replica of this name is not.
+func (s *shower) refused(now time.Time) {
 	if s.denied.IsZero() {
 		s.denied = now
 	}
-	if now.Sub(s.denied) < nameTaken {
-		return nil
+	if s.c.peers.haveTwin() || now.Sub(s.denied) >= nameTaken {
+		s.c.rename()
+		s.denied = time.Time{}
 	}
-	return fmt.Errorf("another replica calls itself %s: give each replica a state_dir of its own, and remove the file named replica from a copied one", s.c.name)
 }
 
 // watchViews follows the views of the others.
 func (c *Cluster) watchViews(ctx context.Context) {
 	w := watch{c: c, activity: "views", prefix: c.prefix + "views/"}
 	w.run(ctx, func(ctx context.Context, pairs api.KVPairs) error {
-		events, freed := c.peers.update(pairs, w.prefix, c.name, time.Now())
+		events, freed := c.peers.update(pairs, w.prefix, c.Name(), c.sessionID(), time.Now())
 		for _, event := range events {
 			c.deps.Event(event)
 		}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"net/netip"
 	"time"
 
@@ -35,7 +36,7 @@ func (c *Cluster) Look(id backend.ID) Standing {
 	flagged := c.book.get(id).When
 	own := c.ownSight(id, flagged)
 	s := Standing{State: own.State, Safe: isOut(own.State) && own.InFlight == 0, InFlight: own.InFlight}
-	s.Replicas = append(s.Replicas, Share{Name: c.name, Self: true, Seen: true, State: own.State, InFlight: own.InFlight})
+	s.Replicas = append(s.Replicas, Share{Name: c.Name(), Self: true, Seen: true, State: own.State, InFlight: own.InFlight})
 	for _, o := range c.peers.others(now) {
 		theirs := o.view.of(id)
 		share := Share{Name: o.name, State: theirs.State, InFlight: theirs.InFlight}
@@ -48,19 +49,36 @@ func (c *Cluster) Look(id backend.ID) Standing {
 	}
 	if c.client != nil && !(c.peers.complete() && c.link.works("views")) {
 		s.Safe = false
-		s.Warning = "the views of other replicas cannot be read now: what runs there is not known"
+		s.warn("the views of other replicas cannot be read now: what runs there is not known")
+		if c.peers.haveTwin() {
+			s.Warning = "another weir uses the name " + c.Name() + ": is its state_dir a copy?"
+		}
 	}
 	return s
 }
 
+// warn adds to the warning.
+func (s *Standing) warn(words string) {
+	switch {
+	case s.Warning == "":
+		s.Warning = words
+	case words != "":
+		s.Warning += "; " + words
+	}
+}
+
 // ownSight is how this replica sees a connector right now.
 func (c *Cluster) ownSight(id backend.ID, flagged time.Time) sight {
-	m := c.member(id)
-	if m == nil {
-		return sight{State: stateAbsent, Flag: flagged}
+	s := sight{State: stateAbsent, Flag: flagged}
+	p := c.deps.Registry.Snapshot().Pool(id.Pool)
+	if p == nil {
+		return s
 	}
-	s := sightOf(m, flagged)
-	s.InFlight = m.InFlight()
+	if m := p.Member(id.Name); m != nil {
+		s = sightOf(m, flagged)
+		s.InFlight = m.InFlight()
+	}
+	s.InFlight += p.Left(id.Name)
 	return s
 }
 
@@ -97,7 +115,7 @@ func (c *Cluster) Replicas() []Replica {
 	own := c.look(now)
 	_, leading := c.Leading()
 	list := []Replica{{
-		Name: c.name, Self: true, Live: true, Leader: leading, Standby: own.Standby,
+		Name: c.Name(), Self: true, Live: true, Leader: leading, Standby: own.Standby,
 		Version: own.Version, Advertise: own.Advertise, Seen: now, Agrees: true, Blind: own.blind(),
 	}}
 	for _, o := range c.peers.others(now) {
@@ -121,8 +139,12 @@ func (c *Cluster) Departed() []Replica {
 	return list
 }
 
-// agrees reports whether both see the same connectors eligible.
+// agrees reports whether both see the same connectors eligible. Those that are
+// plainly up are only counted.
 func (v view) agrees(w view) bool {
+	if !maps.Equal(v.Eligible, w.Eligible) {
+		return false
+	}
 	for id, s := range v.Connectors {
 		if t, ok := w.Connectors[id]; s.Eligible != (t.Eligible || !ok) {
 			return false

@@ -11,14 +11,18 @@ import (
 	"weir/internal/backend"
 )
 
-// expire ends the flags whose time is over.
+// expire ends the flags whose time is over, and saves those that could not be saved.
 func (c *Cluster) expire(ctx context.Context) {
 	for {
 		next, events := c.book.due(time.Now())
 		c.tell(events)
 		wait := time.Hour // a clock that was set is noticed at least then
-		if !next.IsZero() {
-			wait = min(wait, max(time.Until(next), time.Millisecond))
+		again, saved := c.book.retry()
+		c.announce(saved)
+		for _, at := range []time.Time{next, again} {
+			if !at.IsZero() {
+				wait = min(wait, max(time.Until(at), time.Millisecond))
+			}
 		}
 		if !pause(ctx, wait, c.expiry) {
 			return
@@ -28,13 +32,19 @@ func (c *Cluster) expire(ctx context.Context) {
 
 // tell hands events on, has what changed kept on disk and shown to the others.
 func (c *Cluster) tell(events []Event) {
-	if len(events) == 0 {
+	if len(events) == 0 && !c.book.stale() {
 		return
 	}
-	if err := c.book.save(); err != nil {
-		c.troubled(err)
-	}
+	saved := c.book.save()
 	wake(c.showing)
+	if len(saved) > 0 {
+		wake(c.expiry) // it is tried again in a while
+	}
+	c.announce(saved)
+	c.announce(events)
+}
+
+func (c *Cluster) announce(events []Event) {
 	for _, event := range events {
 		c.deps.Event(event)
 	}
@@ -143,13 +153,13 @@ func (c *Cluster) converge(ctx context.Context, pairs api.KVPairs, garbage map[s
 		if !ok {
 			continue
 		}
-		f, err := decodeFlag(pair.Value)
+		f, err := decodeFlag(pair.Value, now)
 		seen[id] = 0
 		if err != nil {
 			if garbage[pair.Key] != pair.ModifyIndex {
 				garbage[pair.Key] = pair.ModifyIndex
 				why := fmt.Sprintf("the key %s is ignored: %v: write it again with weir drain or weir undrain", pair.Key, err)
-				events = append(events, Event{Kind: "flag", Pool: id.Pool, Backend: id.Name, Why: why})
+				events = append(events, Event{Kind: "flag", Pool: id.Pool, Backend: id.Name, To: "ignored", Why: why})
 			}
 			continue
 		}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -48,7 +49,7 @@ func (v view) of(id backend.ID) sight {
 // look makes this replica's view of the present.
 func (c *Cluster) look(now time.Time) view {
 	v := view{
-		Name: c.name, Version: c.cfg.Version, Standby: c.standingBy(), Advertise: c.cfg.Advertise,
+		Name: c.Name(), Version: c.cfg.Version, Standby: c.standingBy(), Advertise: c.addresses(),
 		Seen: now.UTC(), Eligible: map[string]int{}, Connectors: map[string]sight{},
 	}
 	_, v.Leader = c.Leading()
@@ -63,12 +64,31 @@ func (c *Cluster) look(now time.Time) view {
 			}
 		}
 	}
+	// Of connectors that come and go, the lifted flags would become ever more.
 	for id, e := range flags {
-		if _, member := v.Connectors[id.String()]; !member {
+		if _, member := v.Connectors[id.String()]; !member && e.admin(now) != backend.AdminEnabled {
 			v.Connectors[id.String()] = sight{State: stateAbsent, Flag: e.When}
 		}
 	}
+	for _, p := range snapshot.Pools {
+		v.countLeft(p)
+	}
 	return v
+}
+
+// countLeft counts what runs where connectors were before they moved as running
+// there: people ask by the name.
+func (v view) countLeft(p *backend.Pool) {
+	for _, m := range p.Members {
+		if m.Was == "" {
+			continue
+		}
+		id := backend.ID{Pool: p.Name, Name: m.Was}.String()
+		if s, shown := v.Connectors[id]; shown {
+			s.InFlight += m.InFlight()
+			v.Connectors[id] = s
+		}
+	}
 }
 
 func sightOf(m *backend.Member, flagged time.Time) sight {
@@ -95,8 +115,18 @@ func (v view) busy() bool {
 	return false
 }
 
+// viewAtMost bounds a view, in bytes: Consul refuses values above 512 KiB, and this
+// is far beyond what a site has out at once.
+const viewAtMost = 400_000
+
 // text is the view as its key holds it.
-func (v view) text() ([]byte, error) { return json.Marshal(v) }
+func (v view) text() ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err == nil && len(text) > viewAtMost {
+		return nil, fmt.Errorf("it has become too long for Consul (%d KB): %d connectors are out or have a flag: remove from the sources those that are not there any more", len(text)/1000, len(v.Connectors))
+	}
+	return text, err
+}
 
 // blind reports whether no connector at all is eligible for that replica.
 func (v view) blind() bool {
@@ -111,7 +141,7 @@ func (v view) blind() bool {
 // essence is the view without its time, to tell whether it says anything new.
 func (v view) essence() string {
 	v.Seen = time.Time{}
-	text, err := v.text()
+	text, err := json.Marshal(v)
 	if err != nil {
 		return ""
 	}
@@ -121,7 +151,7 @@ func (v view) essence() string {
 // farewell is the last view of a replica that stops.
 func (c *Cluster) farewell() []byte {
 	text, err := view{
-		Name: c.name, Version: c.cfg.Version, Standby: true, Left: true, Advertise: c.cfg.Advertise, Seen: time.Now().UTC(),
+		Name: c.Name(), Version: c.cfg.Version, Standby: true, Left: true, Advertise: c.addresses(), Seen: time.Now().UTC(),
 	}.text()
 	if err != nil {
 		return nil

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -51,6 +52,39 @@ func TestSafeWhenNothingRunsAnywhere(t *testing.T) {
 		settle()
 		if s = first.Look(idOf("a")); s.Safe || s.State != "up" {
 			t.Errorf("undrained: %+v", s)
+		}
+	})
+}
+
+// What runs where a connector was before it moved counts by its name, here and
+// in others.
+func TestMovedConnectorIsNotSafe(t *testing.T) {
+	fleet(t, 2, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		first := replicas[0]
+		var old []*backend.Backend
+		for _, r := range replicas {
+			b := r.backendOf("a")
+			b.Acquire()
+			old = append(old, b)
+			var specs []backend.Spec
+			for _, m := range r.registry.Snapshot().Pool(poolName).Members {
+				specs = append(specs, m.Spec)
+			}
+			specs[0].Address = "192.0.2.99:25"
+			r.registry.SetMembers(poolName, specs)
+		}
+		first.order(t, Drain, "a")
+		settle()
+		for i, b := range old {
+			s := first.Look(idOf("a"))
+			if got := shareOf(s, replicas[i].Name()); s.Safe || s.InFlight != int64(2-i) || got.InFlight != 1 {
+				t.Errorf("something runs in %s where it was: %+v", replicas[i].Name(), s)
+			}
+			b.Release()
+			settle()
+		}
+		if s := first.Look(idOf("a")); !s.Safe || s.InFlight != 0 {
+			t.Errorf("nothing runs there: %+v", s)
 		}
 	})
 }
@@ -219,25 +253,142 @@ func TestAbsentConnectorIsSafe(t *testing.T) {
 	})
 }
 
-// A second replica under the same name is told what is wrong.
+// A second replica under the same name takes another one, whether the state
+// directory was copied or is used twice. Until then what runs there is not known, and
+// after that both see each other.
 func TestTwoReplicasOfOneName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		consul, dir := newFakeConsul(), t.TempDir()
-		one := start(t, consul, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a"))
+		consul, dir, copied := newFakeConsul(), t.TempDir(), t.TempDir()
+		one := start(t, consul, Config{Hostname: "mx", Dir: dir, Register: true}, newRegistry(t, "a", "b", "c"))
+		name := one.Name()
 		settle()
-		two := start(t, consul, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a"))
-		pass(nameTaken + 5*time.Second)
-		if s := two.Status(); !strings.Contains(s.Error, "state_dir of its own") {
-			t.Errorf("%+v", s)
+		if err := keepSuffix(copied, name[len(name)-4:]); err != nil {
+			t.Fatal(err)
 		}
-		one.stop()
-		pass(5 * time.Second)
-		if s := two.Status(); !s.Reachable {
-			t.Errorf("when the other one has stopped: %+v", s)
+		two := start(t, consul, Config{Hostname: "mx", Dir: copied, Register: true}, newRegistry(t, "a", "b", "c"))
+		if two.Name() != name {
+			t.Fatalf("%s, want a twin of %s", two.Name(), name)
+		}
+		one.backendOf("a").Acquire()
+		settle()
+		if s, _ := two.Order(t.Context(), idOf("a"), Order{Verb: Drain}); s.Safe || s.Warning == "" {
+			t.Errorf("of a twin: %+v", s)
+		}
+		for range 20 {
+			pass(500 * time.Millisecond)
+			if s := two.Look(idOf("a")); s.Safe {
+				t.Fatalf("safe as %s while one runs in %s: %+v", two.Name(), name, s)
+			}
+		}
+		if two.Name() == name {
+			t.Fatal("still the same name after 10 s")
+		}
+		two.mustTell(t, "state", "is its state_dir a copy?")
+		pass(serviceBeat)
+		for _, r := range []*replica{one, two} {
+			if s := r.Look(idOf("a")); s.Safe || s.InFlight != 1 || len(s.Replicas) != 2 || !r.Status().Reachable {
+				t.Errorf("%s: %+v, %+v", r.Name(), s, r.Status())
+			}
+		}
+		if consul.registered() != 2 {
+			t.Errorf("%d are registered", consul.registered())
+		}
+		one.backendOf("a").Release()
+		settle()
+		if s := two.Look(idOf("a")); !s.Safe {
+			t.Errorf("at the end: %+v", s)
 		}
 		two.stop()
+		again := start(t, consul, Config{Hostname: "mx", Dir: copied}, newRegistry(t, "a"))
+		if again.Name() != two.Name() {
+			t.Errorf("%s at the next start, want %s", again.Name(), two.Name())
+		}
+		again.stop()
+		one.stop()
 		consul.stop()
 	})
+}
+
+// One that was killed has its name back when its earlier life's session is over.
+func TestNameOfAnEarlierLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		consul, dir := newFakeConsul(), t.TempDir()
+		first := start(t, consul, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a"))
+		other := start(t, consul, Config{Hostname: "other"}, newRegistry(t, "a")) // whose views have all views read again
+		settle()
+		first.kill()
+		again := start(t, consul, Config{Hostname: "mx", Dir: dir}, newRegistry(t, "a"))
+		pass(20 * time.Second)
+		if again.Name() != first.Name() || !again.Complete() {
+			t.Errorf("%s after %s, its view was shown: %t", again.Name(), first.Name(), again.Complete())
+		}
+		again.stop()
+		other.stop()
+		consul.stop()
+	})
+}
+
+// What a key below views/ holds is a replica only if it says so itself.
+func TestWhatIsNoView(t *testing.T) {
+	fleet(t, 1, func(t *testing.T, consul *fakeConsul, replicas []*replica) {
+		for name, text := range map[string]string{"empty": "{}", "other": `{"name":"another"}`, "list": "[]"} {
+			consul.put("weir/test/views/"+name, text)
+		}
+		settle()
+		if list := replicas[0].Replicas(); len(list) != 1 {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
+// A connector that only one of them has makes them differ, though no view names it.
+func TestReplicasOfDifferentConnectorsDisagree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		consul := newFakeConsul()
+		more := start(t, consul, Config{Hostname: "more"}, newRegistry(t, "a", "b"))
+		less := start(t, consul, Config{Hostname: "less"}, newRegistry(t, "a"))
+		settle()
+		for _, r := range []*replica{more, less} {
+			if list := r.Replicas(); len(list) != 2 || list[1].Agrees {
+				t.Errorf("%s: %+v", r.Name(), list)
+			}
+		}
+		more.stop()
+		less.stop()
+		consul.stop()
+	})
+}
+
+// Connectors that came and went must not make the view ever longer; those whose flag
+// is in force stay in it, and are listed.
+func TestFlagsOfAbsentConnectors(t *testing.T) {
+	fleet(t, 2, func(t *testing.T, _ *fakeConsul, replicas []*replica) {
+		r := replicas[0]
+		r.registry.SetMembers(poolName, nil)
+		now := time.Now()
+		for i := range 2000 {
+			id := idOf(fmt.Sprintf("connector-%d", i))
+			r.book.take(id, flag{Drained: i == 7, Who: "alice", Why: "reboot", When: now}, false, now)
+		}
+		v := r.look(now)
+		if text, err := v.text(); err != nil || len(text) > 1000 || v.of(idOf("connector-7")).State != stateAbsent {
+			t.Errorf("%d bytes, %v", len(text), err)
+		}
+		list := r.Absent()
+		if len(list) != 1 || list[0].ID != idOf("connector-7") || list[0].Fact.Admin != backend.AdminDrain || list[0].Fact.By != "alice" {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
+func TestViewThatIsTooLong(t *testing.T) {
+	v := view{Connectors: map[string]sight{}}
+	for i := range 10_000 {
+		v.Connectors[fmt.Sprintf("internet/connector-%d", i)] = sight{State: "down"}
+	}
+	if _, err := v.text(); err == nil || !strings.Contains(err.Error(), "too long for Consul") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestViewsAreShownSparingly(t *testing.T) {

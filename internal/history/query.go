@@ -2,6 +2,7 @@ package history
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,7 +19,8 @@ type Query struct {
 	From, To  string       // an address, or a domain; letters of either case
 	Client    netip.Prefix // not valid: any
 	Pool      string
-	Backend   string    // its name, or POOL/NAME
+	Backend   string    // the one that answered last: its name, or POOL/NAME
+	Tried     string    // one of those that were left, likewise
 	Outcome   string    // as in the log
 	Around    time.Time // under way within [Vicinity] of it
 	Since     time.Time // ended since then
@@ -42,7 +44,7 @@ func (q *Query) mayMatch(packed []byte) bool {
 func (q *Query) matches(t *Transaction) bool {
 	return fits(q.ID, t.ID, t.Session) && fits(q.RemoteID, t.RemoteID) &&
 		fits(bare(q.MessageID), bare(t.MessageID)) &&
-		fits(q.Pool, t.Pool) && fits(q.Backend, t.Backend, t.Pool+"/"+t.Backend) && fits(q.Outcome, t.Outcome) &&
+		fits(q.Pool, t.Pool) && fits(q.Backend, t.Backend, t.Pool+"/"+t.Backend) && fitsTry(q.Tried, t.Tries) && fits(q.Outcome, t.Outcome) &&
 		(!q.Client.IsValid() || q.Client.Contains(t.Client.Addr().Unmap())) &&
 		fitsAddress(q.From, t.From) && fitsAddress(q.To, t.Rcpts...)
 }
@@ -58,6 +60,14 @@ func fits(wanted string, texts ...string) bool {
 		}
 	}
 	return false
+}
+
+// fitsTry reports whether the wanted connector is one of those that were left.
+func fitsTry(wanted string, tries []Try) bool {
+	return wanted == "" || slices.ContainsFunc(tries, func(left Try) bool {
+		_, name, _ := strings.Cut(left.Backend, "/")
+		return fits(wanted, left.Backend, name)
+	})
 }
 
 func bare(messageID string) string {

@@ -65,6 +65,7 @@ func TestFind(t *testing.T) {
 	r.Add(sample("a", noon())) // under way from 11:59
 	other := sample("b", noon().Add(time.Hour))
 	other.From, other.Rcpts, other.Client = "", []string{"***@example.com"}, netip.MustParseAddrPort("[::ffff:198.51.100.1]:1")
+	other.Tries = []Try{{"fax/fax-b", "rcpt: 451 busy"}}
 	other.Pool, other.Backend, other.Outcome, other.RemoteID, other.MessageID = "fax", "fax-a", "deferred", "", ""
 	r.Add(other)
 	tests := []struct {
@@ -94,6 +95,11 @@ func TestFind(t *testing.T) {
 		{"backend", Query{Backend: "mx-a"}, "a"},
 		{"backend by its whole name", Query{Backend: "fax/fax-a"}, "b"},
 		{"backend of another pool", Query{Backend: "fax/mx-a"}, ""},
+		{"tried", Query{Tried: "mx-b"}, "a"},
+		{"tried, by its whole name", Query{Tried: "internet/mx-b"}, "a"},
+		{"tried in another pool", Query{Tried: "fax/mx-b"}, ""},
+		{"the last one was not left", Query{Tried: "mx-a"}, ""},
+		{"part of the name of one that was tried", Query{Tried: "mx"}, ""},
 		{"outcome", Query{Outcome: "deferred"}, "b"},
 		{"since", Query{Since: noon().Add(time.Minute)}, "b"},
 		{"around its begin", Query{Around: noon().Add(-time.Minute - Vicinity)}, "a"},
