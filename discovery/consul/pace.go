@@ -27,7 +27,7 @@ const (
 	maxBackoff   = 30 * time.Second
 
 	// entryPause bounds what following a large service that never rests may
-	// cost: an entry takes 10 to 20 µs to read.
+	// cost: an entry takes 10 µs to read, and 3 when it is known already.
 	entryPause     = 200 * time.Microsecond
 	maxPause       = time.Second
 	unchangedPause = 50 * time.Millisecond // other people's changes move the index too
