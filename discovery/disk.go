@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"weir/internal/backend"
@@ -106,45 +104,4 @@ func fileOf(feed, pool string) string {
 func hashed(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])
-}
-
-// replaceFile puts a file in the place of another one, or of none: whoever reads
-// finds the old or the new content, even after a loss of power.
-func replaceFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("making the directory: %w", err)
-	}
-	// Always the same name, so that one left by a crash is written over.
-	temp := path + ".tmp"
-	if err := writeSynced(temp, data); err != nil {
-		return errors.Join(fmt.Errorf("writing a temporary file: %w", err), os.RemoveAll(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return errors.Join(fmt.Errorf("renaming a temporary file: %w", err), os.RemoveAll(temp))
-	}
-	return syncDir(dir)
-}
-
-func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// syncDir makes a rename last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("opening the directory: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("syncing the directory: %w", err)
-	}
-	return nil
 }

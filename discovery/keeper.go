@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"weir/internal/disk"
 )
 
 // retryWrite is when a file is tried again that could not be written.
@@ -139,7 +141,10 @@ func (k *keeper) write(path string, job keepJob) error {
 	if known {
 		return nil
 	}
-	if err := replaceFile(path, data); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("making the directory: %w", err)
+	}
+	if err := disk.Replace(path, data); err != nil {
 		return err
 	}
 	k.mu.Lock()

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"weir/internal/disk"
 )
 
 // Freeze is an operator's word that a zone is not written.
@@ -68,36 +69,12 @@ func (k FileKeep) Load(context.Context) (Freeze, error) {
 
 // Save replaces the file: a crash leaves the old one or the new one.
 func (k FileKeep) Save(_ context.Context, f Freeze) error {
-	if err := k.save(f); err != nil {
+	data, err := json.Marshal(f)
+	if err == nil {
+		err = disk.Replace(k.Path, append(data, '\n'))
+	}
+	if err != nil {
 		return fmt.Errorf("noting down whether the zone is frozen: %w", err)
 	}
 	return nil
-}
-
-func (k FileKeep) save(f Freeze) error {
-	data, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(filepath.Dir(k.Path), "."+filepath.Base(k.Path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(append(data, '\n'))
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), k.Path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return syncDir(filepath.Dir(k.Path))
-}
-
-// syncDir brings a new name in a folder to the disk.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -150,8 +150,9 @@ func TestDNS_SRV(t *testing.T) {
 	if n := f.status().eligible(poolName); n != 3 {
 		t.Errorf("%d are eligible while the server knows nothing, want 3", n)
 	}
+	z.tell(t, f, "c0", "c1", "c2")
+	f.waitSource("dns", "fresh")
 	z.tell(t, f, "c1", "c2")
 	f.waitEligible(poolName, 2)
-	f.waitSource("dns", "fresh")
 	f.finishLoad(k)
 }

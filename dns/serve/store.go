@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"weir/internal/disk"
 )
 
 // Store keeps the entry of one zone: content and serial in one value (JSON), so
@@ -96,7 +98,7 @@ func (f FileStore) Swap(ctx context.Context, data []byte, version uint64) (ok bo
 	if err != nil {
 		return false, fmt.Errorf("writing the zone: %w", err)
 	}
-	if err := writeWhole(f.path, append(text, '\n')); err != nil {
+	if err := disk.Replace(f.path, append(text, '\n')); err != nil {
 		return false, fmt.Errorf("writing the zone: %w", err)
 	}
 	return true, nil
@@ -105,25 +107,4 @@ func (f FileStore) Swap(ctx context.Context, data []byte, version uint64) (ok bo
 func sumOf(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
-}
-
-// writeWhole replaces a file so that a crash leaves either the old one or the new
-// one: the content is on disk before the name is, and the name before it returns.
-func writeWhole(path string, data []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"weir/internal/disk"
 )
 
 // configsKept is how many configs that were in force are kept.
@@ -63,7 +65,7 @@ func (h history) keep(data []byte) error {
 		return fmt.Errorf("keeping the config: %w", err)
 	}
 	path := filepath.Join(h.dir, fmt.Sprintf("%06d.yaml", next))
-	if err := replaceFile(path, data); err != nil {
+	if err := disk.Replace(path, data); err != nil {
 		return fmt.Errorf("keeping the config: %w", err)
 	}
 	list = append(list, entry{next, path})
@@ -95,26 +97,4 @@ func (h history) before(data []byte, number int) (found entry, content []byte, e
 		}
 	}
 	return entry{}, nil, errors.New("no earlier config is kept in " + h.dir)
-}
-
-// replaceFile writes a file so that a crash leaves the old one or the new one.
-func replaceFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }

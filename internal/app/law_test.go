@@ -30,22 +30,23 @@ type room struct {
 // house is the one way that imports point.
 func house() map[string]room {
 	const backend, smtp, connector = "internal/backend", "internal/smtp", "internal/connector"
-	const events, policies, history = "internal/events", "policies", "internal/history"
+	const events, policies, history, disk = "internal/events", "policies", "internal/history", "internal/disk"
 	none := []string{}
 	return map[string]room{
 		backend:            {1, none},
 		smtp:               {1, none},
 		faultyRoom:         {1, none},
+		disk:               {1, none},
 		"internal/haproxy": {1, none}, // reads another program's file; knows nothing of ours
 		connector:          {2, []string{backend, smtp}},
 		events:             {2, []string{backend}},
 		history:            {2, none},
 		policies:           {2, []string{backend}},
-		"discovery":        {2, []string{backend}},
-		"internal/cluster": {2, []string{backend}},
+		"discovery":        {2, []string{backend, disk}},
+		"internal/cluster": {2, []string{backend, disk}},
 		"health":           {3, []string{backend, smtp, connector, events}},
 		"balancer":         {4, []string{backend, smtp, connector, policies}},
-		"dns":              {5, []string{backend, events}},
+		"dns":              {5, []string{backend, events, disk}},
 		"dashboard":        {5, []string{backend, events, history}},
 		"internal/webhook": {5, []string{events}},
 		"config":           {6, nil},

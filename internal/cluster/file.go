@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"weir/internal/backend"
+	"weir/internal/disk"
 )
 
 // fileVersion is the state file's format. A weir that meets a higher one sets the
@@ -107,7 +108,7 @@ func (f stateFile) write(flags map[backend.ID]entry) error {
 	if err != nil {
 		return fmt.Errorf("writing the drain flags: %w", err)
 	}
-	if err := writeWhole(f.path(), append(data, '\n')); err != nil {
+	if err := disk.Replace(f.path(), append(data, '\n')); err != nil {
 		return fmt.Errorf("writing the drain flags: %w: they are in force, but a restart would forget them", err)
 	}
 	return nil
@@ -116,30 +117,4 @@ func (f stateFile) write(flags map[backend.ID]entry) error {
 func sumOf(text []byte) string {
 	sum := sha256.Sum256(bytes.TrimSpace(text))
 	return hex.EncodeToString(sum[:])
-}
-
-// writeWhole replaces a file so that a crash leaves either the old one or the new
-// one: the content is on disk before the name is, and the name before it returns.
-func writeWhole(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

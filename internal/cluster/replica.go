@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"weir/internal/disk"
 )
 
 var suffixForm = regexp.MustCompile(`^[0-9a-f]{4}$`)
@@ -60,7 +62,7 @@ func keepSuffix(dir, suffix string) error {
 	if dir == "" {
 		return nil
 	}
-	return writeWhole(suffixPath(dir), []byte(suffix+"\n"))
+	return disk.Replace(suffixPath(dir), []byte(suffix+"\n"))
 }
 
 // rename gives this replica a fresh name, and keeps that, because another one goes
