@@ -78,7 +78,7 @@ func (r *reporter) act(a act) {
 func (r *reporter) change(e *events.Event) {
 	who := e.Backend
 	if who == "" {
-		who = e.Kind + " " + e.Pool
+		who = strings.TrimSpace(e.Kind + " " + e.Pool)
 	}
 	from := ""
 	if e.From != "" {
