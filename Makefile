@@ -40,8 +40,8 @@ check: ## formatting, vet, staticcheck and its kin, the import law, go.mod
 	@$(TIMED) laws $(GO) test -count=1 -run '^TestLaw' ./internal/app
 	@$(TIMED) go.mod $(GO) mod tidy -diff
 
-unit: ## the tests that need no other server, with the race detector
-	@$(TIMED) unit $(GO) test -race -shuffle=on -skip '$(HOURS)' $$($(GO) list ./... | grep -v '/integration$$')
+unit: ## the tests of each room, with the race detector; DNS's with real name servers
+	@$(TIMED) unit env WEIR_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -skip '$(HOURS)' $$($(GO) list ./... | grep -v '/integration$$')
 
 hours: ## the hours of virtual time that the judging code is put through; it has no goroutines to race
 	@$(TIMED) hours $(GO) test -shuffle=on -run '$(HOURS)' ./health

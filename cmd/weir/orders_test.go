@@ -246,21 +246,31 @@ func TestDisableAsks(t *testing.T) {
 	}
 }
 
+// noTerminal skips where a machine has no terminals, which is a failure where
+// everything must be there.
+func noTerminal(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("WEIR_REQUIRE") == "1" {
+		t.Fatalf("this machine has no terminals (/dev/ptmx): %v", err)
+	}
+	t.Skipf("this machine has no terminals: %v", err)
+}
+
 // terminal opens a terminal, and returns its two ends.
 func terminal(t *testing.T) (keyboard, tty *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("this machine has no terminals: %v", err)
+		noTerminal(t, err)
 	}
 	t.Cleanup(func() { _ = keyboard.Close() })
 	fd := int(keyboard.Fd())
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Skipf("this machine has no terminals: %v", err)
+		noTerminal(t, err)
 	}
 	peer, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY)
 	if errno != 0 {
-		t.Skipf("this machine has no terminals: %v", errno)
+		noTerminal(t, errno)
 	}
 	tty = os.NewFile(peer, "tty")
 	t.Cleanup(func() { _ = tty.Close() })
