@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weir/internal/backend"
+	"weir/policies"
 )
 
 // Config is everything the data path is told. Values are checked by config;
@@ -15,13 +16,14 @@ type Config struct {
 	ReplayMemory int64  // octets that all replay buffers together may hold
 	Listeners    []ListenerConfig
 	Pools        []PoolConfig
+	Routes       []policies.Route // of the listeners that go by routes
 }
 
 // ListenerConfig describes one SMTP listener. Its socket is opened by app.
 type ListenerConfig struct {
 	Name       string
-	Address    string // host:port, for people and for opening the socket
-	Pool       string
+	Address    string         // host:port, for people and for opening the socket
+	Pool       string         // empty: the routes
 	Exempt     []netip.Prefix // from the connection limit
 	Limits     Limits
 	Timeouts   ListenerTimeouts
@@ -61,7 +63,10 @@ const (
 type PoolConfig struct {
 	Name         string
 	Policy       string
-	ReplayBuffer int64 // octets of a message kept for a replay; 0: none
+	Hash         policies.Key  // what maglev goes by
+	Affinity     policies.Key  // KeyNone: none
+	AffinityTTL  time.Duration // above 0
+	ReplayBuffer int64         // octets of a message kept for a replay; 0: none
 	Reuse        Reuse
 	Timeouts     Timeouts
 	QueueTimeout time.Duration

@@ -17,7 +17,7 @@ import (
 type pool struct {
 	PoolConfig
 	srv    *Server
-	policy policies.Policy
+	policy *policies.Policy
 	cache  policies.Cache
 	offers offerCache
 	dialer connector.Dialer
@@ -31,7 +31,7 @@ type pool struct {
 }
 
 func newPool(s *Server, cfg PoolConfig, dialer connector.Dialer) (*pool, error) {
-	policy, err := policies.New(cfg.Policy)
+	policy, err := policies.New(policies.Options{Policy: cfg.Policy, Hash: cfg.Hash, Affinity: cfg.Affinity, AffinityTTL: cfg.AffinityTTL})
 	if err != nil {
 		return nil, err
 	}

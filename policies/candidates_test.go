@@ -133,10 +133,10 @@ func TestCacheFollowsTheSnapshot(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	if _, err := New(RoundRobin); err != nil {
+	if _, err := New(Options{Policy: RoundRobin}); err != nil {
 		t.Error(err)
 	}
-	if _, err := New("sideways"); err == nil {
+	if _, err := New(Options{Policy: "sideways"}); err == nil {
 		t.Error("an unknown policy was made")
 	}
 }

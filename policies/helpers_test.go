@@ -33,7 +33,7 @@ func pool(specs []backend.Spec, change func(i int, f *backend.HealthFact)) *back
 }
 
 // order returns the names of one transaction's whole order.
-func order(p Policy, c *Candidates, n Needs) []string {
+func order(p *Policy, c *Candidates, n Needs) []string {
 	var cur Cursor
 	p.Start(&Request{Needs: n}, c, &cur)
 	var names []string

@@ -3,50 +3,98 @@ package policies
 import (
 	"fmt"
 	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"weir/internal/backend"
 )
 
-// RoundRobin is the name of the smooth weighted round robin.
-const RoundRobin = "round-robin"
+// The names of the policies, as the config spells them.
+const (
+	RoundRobin       = "round-robin"
+	LeastConnections = "least-connections"
+	LeastLoad        = "least-load"
+	Maglev           = "maglev"
+	Random           = "random"
+)
 
 // Request is what a policy may know of a transaction.
 type Request struct {
 	Client     netip.Addr
 	From, Rcpt string // addresses without angle brackets; From is empty for the null sender
 	Needs      Needs
+	Now        time.Time // when the choice is made
 }
 
-// Policy orders the candidates of one pool. One value serves all transactions
-// of its pool at the same time; what belongs to one transaction is in its
-// Cursor, which nobody else touches.
-type Policy interface {
-	// Start begins an order for one transaction. It keeps neither the request
-	// nor anything that it points to; the cursor keeps the candidates.
-	Start(*Request, *Candidates, *Cursor)
-	// Next returns the next candidate to try, each at most once, and nil when
-	// there is none left. Candidates that cannot serve the request's needs are
-	// left out; lower tiers come first.
-	Next(*Cursor) *Candidate
+// Key says by what of a transaction connectors are told apart, for affinity and
+// for maglev.
+type Key uint8
+
+// The keys.
+const (
+	KeyNone    Key = iota
+	KeyClient      // the client's exact address
+	KeyNetwork     // its /24, or /64 of IPv6
+	KeySender      // the reverse-path
+)
+
+// Options are how a pool's connectors are chosen.
+type Options struct {
+	Policy      string
+	Hash        Key           // what maglev goes by; any but KeyNone
+	Affinity    Key           // KeyNone: none
+	AffinityTTL time.Duration // above 0 with an affinity: kept so long after its last use
+	// Seed makes what is random the same each time; 0: another one each time.
+	Seed uint64
 }
 
-// Cursor is a transaction's place in the order. Its zero value is exhausted;
-// [Policy.Start] sets it, also anew.
-type Cursor struct {
-	candidates *Candidates
-	needs      Needs
-	ticket     uint64
-	tier       int // index of the tier that is being tried
-	step       int // members of that tier that were passed
-	first      int // index of its first choice
-	second     int // index of its second choice
+// Policy puts the candidates of one pool in order. One value serves all
+// transactions of its pool at the same time; what belongs to one transaction is
+// in its [Cursor], which nobody else touches.
+type Policy struct {
+	chooser chooser
+	tickets atomic.Uint64
+}
+
+// chooser is what makes a policy: whom of a tier a transaction tries first, and
+// whom when that fails. The others follow in the order of the ring.
+type chooser interface {
+	// first returns an index of t.Members, which are not empty.
+	first(t *Tier, cur *Cursor) int
+	// second returns another one than cur.first. It is asked after the first was
+	// passed, and only where there are two.
+	second(t *Tier, cur *Cursor) int
 }
 
 // New returns the policy of that name, as the config spells it. Each pool has
 // its own.
-func New(name string) (Policy, error) {
-	switch name {
+func New(o Options) (*Policy, error) {
+	p := &Policy{}
+	switch o.Policy {
 	case RoundRobin:
-		return &roundRobin{}, nil
+		p.chooser = roundRobin{}
 	default:
-		return nil, fmt.Errorf("unknown policy %q", name)
+		return nil, fmt.Errorf("unknown policy %q", o.Policy)
 	}
+	return p, nil
 }
+
+// Start begins an order for one transaction. It keeps neither the request nor
+// anything that it points to; the cursor keeps the candidates.
+func (p *Policy) Start(r *Request, c *Candidates, cur *Cursor) {
+	p.begin(r, c, cur, p.tickets.Add(1)-1)
+}
+
+// Preview begins the order that the next transaction like this one would get,
+// and changes nothing.
+func (p *Policy) Preview(r *Request, c *Candidates, cur *Cursor) {
+	p.begin(r, c, cur, p.tickets.Load())
+}
+
+func (p *Policy) begin(r *Request, c *Candidates, cur *Cursor, ticket uint64) {
+	*cur = Cursor{candidates: c, needs: r.Needs, ticket: ticket}
+}
+
+// Settled is told which connector has got the envelope of a transaction: the
+// next ones that affinity counts as alike prefer it.
+func (p *Policy) Settled(*Request, *backend.Backend) {}

@@ -14,7 +14,7 @@ import (
 
 func TestRoundRobinTakesTurns(t *testing.T) {
 	c := NewCandidates(pool(make([]backend.Spec, 3), nil))
-	rr := &roundRobin{}
+	rr := &Policy{chooser: roundRobin{}}
 	var got [][]string
 	for range 6 {
 		got = append(got, order(rr, c, Needs{}))
@@ -40,7 +40,7 @@ func TestRoundRobinLeavesOutWhatCannotServe(t *testing.T) {
 			f.Capabilities = known(backend.Ext8BitMIME, 0)
 		}
 	}))
-	rr := &roundRobin{}
+	rr := &Policy{chooser: roundRobin{}}
 	for range 10 {
 		got := order(rr, c, Needs{Ext: backend.Ext8BitMIME})
 		if !reflect.DeepEqual(got, []string{"b0001", "b0003"}) {
@@ -50,13 +50,13 @@ func TestRoundRobinLeavesOutWhatCannotServe(t *testing.T) {
 }
 
 func TestCursorThatWasNeverStartedIsExhausted(t *testing.T) {
-	if got := (&roundRobin{}).Next(&Cursor{}); got != nil {
+	if got := (&Policy{chooser: roundRobin{}}).Next(&Cursor{}); got != nil {
 		t.Errorf("got %v", got.ID())
 	}
 }
 
 func TestNoCandidates(t *testing.T) {
-	if got := order(&roundRobin{}, NewCandidates(pool(nil, nil)), Needs{}); got != nil {
+	if got := order(&Policy{chooser: roundRobin{}}, NewCandidates(pool(nil, nil)), Needs{}); got != nil {
 		t.Errorf("got %v", got)
 	}
 }
@@ -78,7 +78,7 @@ func TestEveryCandidateExactlyOnceAndNobodyElse(t *testing.T) {
 			f.Capabilities = known(rapid.SampledFrom([]backend.Extension{0, backend.Ext8BitMIME}).Draw(t, "ext"), 0)
 		})
 		n := Needs{Ext: rapid.SampledFrom([]backend.Extension{0, backend.Ext8BitMIME}).Draw(t, "needs")}
-		c, rr := NewCandidates(p), &roundRobin{}
+		c, rr := NewCandidates(p), &Policy{chooser: roundRobin{}}
 		rr.tickets.Store(rapid.Uint64().Draw(t, "ticket"))
 		var want []string
 		for _, m := range p.Members {
@@ -105,7 +105,7 @@ func TestEveryCandidateExactlyOnceAndNobodyElse(t *testing.T) {
 
 // firsts returns the first choices of n transactions in a row.
 func firsts(c *Candidates, n int) []string {
-	rr := &roundRobin{}
+	rr := &Policy{chooser: roundRobin{}}
 	names := make([]string, n)
 	for i := range names {
 		names[i] = order(rr, c, Needs{})[0]
@@ -165,7 +165,7 @@ func TestCycleIsSmooth(t *testing.T) {
 
 func TestFailedTurnsAreSpreadByWeight(t *testing.T) {
 	specs := []backend.Spec{{Weight: 40}, {Weight: 40}, {Weight: 40}, {Weight: 1}}
-	c, rr := NewCandidates(pool(specs, nil)), &roundRobin{}
+	c, rr := NewCandidates(pool(specs, nil)), &Policy{chooser: roundRobin{}}
 	counts := map[string]int{}
 	for range 121 * 120 {
 		if got := order(rr, c, Needs{}); got[0] == "b0000" {
@@ -208,7 +208,7 @@ func TestCycleOfOddWeightsIsBounded(t *testing.T) {
 }
 
 func TestConcurrentTransactionsShareOneCycle(t *testing.T) {
-	c, rr := NewCandidates(pool(make([]backend.Spec, 4), nil)), &roundRobin{}
+	c, rr := NewCandidates(pool(make([]backend.Spec, 4), nil)), &Policy{chooser: roundRobin{}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	counts := map[string]int{}
@@ -232,7 +232,7 @@ func TestConcurrentTransactionsShareOneCycle(t *testing.T) {
 
 func TestPickDoesNotAllocate(t *testing.T) {
 	c := NewCandidates(pool(make([]backend.Spec, 10), nil))
-	var rr Policy = &roundRobin{}
+	rr := &Policy{chooser: roundRobin{}}
 	var cur Cursor
 	req := &Request{}
 	if n := testing.AllocsPerRun(100, func() {
@@ -253,7 +253,7 @@ func BenchmarkPick(b *testing.B) {
 				specs[i].Weight = 1 + i%7
 			}
 			c := NewCandidates(pool(specs, nil))
-			var rr Policy = &roundRobin{}
+			rr := &Policy{chooser: roundRobin{}}
 			b.ReportAllocs()
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {

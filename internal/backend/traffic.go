@@ -14,6 +14,7 @@ type Traffic struct {
 	Ambiguous atomic.Int64 // terminator written, no answer (RFC 1047)
 	Open      atomic.Int64 // connections open, idle ones included
 	Idle      atomic.Int64 // connections kept for the next transaction
+	Latency   Latency      // of a transaction's stages together, without the body: what the connector makes mail wait
 	Stages    [Stages]Histogram
 	Total     Histogram // a message, from its first stage to the final reply
 }
