@@ -26,7 +26,8 @@ func (c *Candidate) Serves(n Needs) bool { return serves(c.Capabilities, n) }
 type Tier struct {
 	Cost    int
 	Members []Candidate // ordered by name
-	turns   []int32     // a full cycle of the weighted round robin, as indices of Members
+	turns   []int32     // a full cycle of the weighted round robin, as indices of Members: any of them is a draw by weight
+	mean    float64     // of the weights
 }
 
 // Exclusion says why a connector is no candidate.
@@ -49,11 +50,14 @@ type Candidates struct {
 // hundredths, so that a connector of weight 1 can have a tenth of its mail too;
 // the policy brings weights into lowest terms, so that this costs nothing while
 // all have their full share.
-func NewCandidates(p *backend.Pool) *Candidates {
+func NewCandidates(p *backend.Pool) *Candidates { return newCandidates(p, false) }
+
+// newCandidates leaves out who is only in by panic, if calm.
+func newCandidates(p *backend.Pool, calm bool) *Candidates {
 	c := &Candidates{pool: p}
 	in := make([]Candidate, 0, p.Eligible)
 	for _, m := range p.Members {
-		if !m.Eligible {
+		if !m.Eligible || calm && m.State == backend.StateEjected {
 			c.Out = append(c.Out, Exclusion{ID: m.Spec.ID(), Reason: exclusionReason(m)})
 			continue
 		}
@@ -69,10 +73,38 @@ func NewCandidates(p *backend.Pool) *Candidates {
 		for n < len(in) && in[n].Cost == in[0].Cost {
 			n++
 		}
-		c.Tiers = append(c.Tiers, &Tier{Cost: in[0].Cost, Members: in[:n:n], turns: turns(in[:n])})
+		c.Tiers = append(c.Tiers, newTier(in[:n:n]))
 		in = in[n:]
 	}
 	return c
+}
+
+func newTier(members []Candidate) *Tier {
+	var sum int
+	for i := range members {
+		sum += members[i].Weight
+	}
+	return &Tier{
+		Cost: members[0].Cost, Members: members,
+		turns: turns(members), mean: float64(sum) / float64(len(members)),
+	}
+}
+
+// find returns the index of the member of that name, or -1.
+func (t *Tier) find(name string) int {
+	low, high := 0, len(t.Members)
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		if t.Members[middle].ID().Name < name {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	if low < len(t.Members) && t.Members[low].ID().Name == name {
+		return low
+	}
+	return -1
 }
 
 // fullShare is the number of parts that a weight is divided into.
@@ -82,7 +114,7 @@ const fullShare = 100
 func weightOf(m *backend.Member) int {
 	share := m.Health.Share
 	if share <= 0 || share >= 1 {
-		return m.Spec.Weight * fullShare
+		share = 1
 	}
 	return max(int(math.Round(float64(m.Spec.Weight)*share*fullShare)), 1)
 }
@@ -97,16 +129,22 @@ func exclusionReason(m *backend.Member) string {
 // Cache keeps the candidates of one pool for as long as its snapshot stays the
 // same. Its zero value is ready for use, from many goroutines.
 type Cache struct {
-	last atomic.Pointer[Candidates]
+	last, calm atomic.Pointer[Candidates]
 }
 
-// Of returns the candidates of the snapshot.
-func (c *Cache) Of(p *backend.Pool) *Candidates {
-	if last := c.last.Load(); last != nil && last.pool == p {
+// Of returns the candidates of the snapshot. Calm ones are without the connectors
+// that are only in by panic: for when another pool has somebody proper.
+func (c *Cache) Of(p *backend.Pool, calm bool) *Candidates {
+	calm = calm && p.Panic // else both are the same
+	kept := &c.last
+	if calm {
+		kept = &c.calm
+	}
+	if last := kept.Load(); last != nil && last.pool == p {
 		return last
 	}
 	// Several may build the same at once; that is rare and harmless.
-	built := NewCandidates(p)
-	c.last.Store(built)
+	built := newCandidates(p, calm)
+	kept.Store(built)
 	return built
 }

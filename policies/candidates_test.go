@@ -123,20 +123,64 @@ func TestWeightFollowsTheShare(t *testing.T) {
 func TestCacheFollowsTheSnapshot(t *testing.T) {
 	var cache Cache
 	one, two := pool(make([]backend.Spec, 2), nil), pool(make([]backend.Spec, 3), nil)
-	first := cache.Of(one)
-	if cache.Of(one) != first {
+	first := cache.Of(one, false)
+	if cache.Of(one, false) != first {
 		t.Error("the same snapshot was built twice")
 	}
-	if got := cache.Of(two); len(got.Tiers[0].Members) != 3 {
+	if got := cache.Of(two, false); len(got.Tiers[0].Members) != 3 {
 		t.Error("a new snapshot was answered with the old candidates")
 	}
 }
 
-func TestNew(t *testing.T) {
-	if _, err := New(Options{Policy: RoundRobin}); err != nil {
-		t.Error(err)
+// Calm candidates are without those that are only in by panic. Both views are kept.
+func TestCalm(t *testing.T) {
+	r := backend.NewRegistry([]backend.PoolConfig{{Name: "p", PanicPercent: 60}})
+	r.SetMembers("p", []backend.Spec{{Pool: "p", Name: "a", Address: "a:25"}, {Pool: "p", Name: "b", Address: "b:25"}})
+	set := func(name string, fact backend.HealthFact) *backend.Pool {
+		fact.Health = backend.HealthUp
+		r.SetHealth(r.Snapshot().Pool("p").Member(name).Backend, fact)
+		return r.Snapshot().Pool("p")
 	}
-	if _, err := New(Options{Policy: "sideways"}); err == nil {
-		t.Error("an unknown policy was made")
+	names := func(c *Candidates) (in []string) {
+		for _, tier := range c.Tiers {
+			for _, m := range tier.Members {
+				in = append(in, m.ID().Name)
+			}
+		}
+		return in
+	}
+	set("a", backend.HealthFact{})
+	sound := set("b", backend.HealthFact{})
+	var cache Cache
+	if cache.Of(sound, true) != cache.Of(sound, false) {
+		t.Error("two views where there is no panic")
+	}
+	panicked := set("b", backend.HealthFact{Breaker: backend.BreakerOpen, Reason: "stuck at mail"})
+	all, calm := cache.Of(panicked, false), cache.Of(panicked, true)
+	if got := names(all); !reflect.DeepEqual(got, []string{"a", "b"}) {
+		t.Errorf("in panic: %v", got)
+	}
+	if got := names(calm); !reflect.DeepEqual(got, []string{"a"}) {
+		t.Errorf("calm: %v", got)
+	}
+	if want := []Exclusion{{backend.ID{Pool: "p", Name: "b"}, "ejected: stuck at mail"}}; !reflect.DeepEqual(calm.Out, want) {
+		t.Errorf("calm, out: %v, want %v", calm.Out, want)
+	}
+	if cache.Of(panicked, false) != all || cache.Of(panicked, true) != calm {
+		t.Error("a view was built twice")
+	}
+}
+
+func TestTierFindsByName(t *testing.T) {
+	tier := NewCandidates(pool(make([]backend.Spec, 9), nil)).Tiers[0]
+	for i := range tier.Members {
+		if got := tier.find(tier.Members[i].ID().Name); got != i {
+			t.Errorf("member %d was found at %d", i, got)
+		}
+	}
+	for _, name := range []string{"", "a", "b00001", "z"} {
+		if got := tier.find(name); got >= 0 {
+			t.Errorf("%q was found at %d", name, got)
+		}
 	}
 }

@@ -1,26 +1,29 @@
 package policies
 
 import (
-	"cmp"
+	"math/bits"
 	"slices"
 )
 
-// secondChoice takes over the mail of a first choice that failed. It leaps
-// through the cycle, by another width on each lap: were it always the next in
-// the ring, the whole load of a dead connector would fall on that neighbour.
-func (t *Tier) secondChoice(ticket uint64) int {
+// turn returns the member whose turn it is.
+func (t *Tier) turn(ticket uint64) int { return int(t.turns[ticket%uint64(len(t.turns))]) }
+
+// turnAfter takes over the mail of a member that failed. It leaps through the
+// cycle, by another width on each lap: were it always the next in the ring, the
+// whole load of a dead connector would fall on that neighbour. There are two
+// members at least.
+func (t *Tier) turnAfter(ticket uint64, failed int) int {
 	n := uint64(len(t.turns))
 	at, lap := ticket%n, ticket/n
-	first := t.turns[at]
 	leap := 1 + lap%(n-1)
 	for range 8 {
 		at = (at + leap) % n
-		if t.turns[at] != first {
+		if int(t.turns[at]) != failed {
 			return int(t.turns[at])
 		}
 	}
-	// Nearly the whole cycle is the first one's, or the leaps only meet it.
-	for t.turns[at] == first {
+	// Nearly the whole cycle is that one's, or the leaps only meet it.
+	for int(t.turns[at]) == failed {
 		at = (at + 1) % n
 	}
 	return int(t.turns[at])
@@ -33,34 +36,32 @@ const (
 	turnsPerMember = 4
 )
 
-// turn is the k-th appearance of a member in a cycle.
-type turn struct {
-	member int32
-	weight int64
-	place  int64 // divided by its weight: the position in the cycle
-}
-
 // turns lays out a full cycle: a member of weight w appears w times, evenly
 // spread, at the positions (k + phase) / w. Each member has a phase of its own,
 // so that the light ones do not all fall into the middle of the heavy one's.
+// Positions are numbers with the member in their low bits: so sorting them is
+// fast, and those that are equal are in the order of the members.
 func turns(members []Candidate) []int32 {
 	weights := cycleWeights(members)
-	n := int64(len(members))
-	var all []turn
+	n, low := uint64(len(members)), bits.Len(uint(len(members)))
+	var sum int64
+	for _, w := range weights {
+		sum += w
+	}
+	places := make([]uint64, 0, sum)
 	for i, w := range weights {
-		for k := range w {
-			all = append(all, turn{member: int32(i), weight: w, place: 2*n*k + 2*int64(i) + 1})
+		// (k + (i + ½) / n) / w as a whole fraction, so that equal ones come out equal.
+		width := 2 * n * uint64(w)
+		for place := 2*uint64(i) + 1; place < width; place += 2 * n {
+			high, rest := bits.Mul64(place, 1<<(63-low))
+			position, _ := bits.Div64(high, rest, width)
+			places = append(places, position<<low|uint64(i))
 		}
 	}
-	slices.SortFunc(all, func(a, b turn) int {
-		if c := cmp.Compare(a.place*b.weight, b.place*a.weight); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.member, b.member)
-	})
-	cycle := make([]int32, len(all))
-	for i := range all {
-		cycle[i] = all[i].member
+	slices.Sort(places)
+	cycle := make([]int32, len(places))
+	for i, place := range places {
+		cycle[i] = int32(place & (1<<low - 1))
 	}
 	return cycle
 }

@@ -5,8 +5,6 @@ package policies
 // a look-up, and nobody waits for anybody.
 type roundRobin struct{}
 
-func (roundRobin) first(t *Tier, cur *Cursor) int {
-	return int(t.turns[cur.ticket%uint64(len(t.turns))])
-}
+func (roundRobin) first(t *Tier, cur *Cursor) int { return t.turn(cur.ticket) }
 
-func (roundRobin) second(t *Tier, cur *Cursor) int { return t.secondChoice(cur.ticket) }
+func (roundRobin) second(t *Tier, cur *Cursor) int { return t.turnAfter(cur.ticket, cur.first) }

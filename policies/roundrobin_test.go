@@ -1,9 +1,7 @@
 package policies
 
 import (
-	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"testing"
 
@@ -69,38 +67,6 @@ func drawSpecs(t *rapid.T) []backend.Spec {
 		specs[i].Cost = rapid.IntRange(0, 2).Draw(t, "cost")
 	}
 	return specs
-}
-
-func TestEveryCandidateExactlyOnceAndNobodyElse(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p := pool(drawSpecs(t), func(_ int, f *backend.HealthFact) {
-			f.Health = rapid.SampledFrom([]backend.Health{backend.HealthUp, backend.HealthUp, backend.HealthDown}).Draw(t, "health")
-			f.Capabilities = known(rapid.SampledFrom([]backend.Extension{0, backend.Ext8BitMIME}).Draw(t, "ext"), 0)
-		})
-		n := Needs{Ext: rapid.SampledFrom([]backend.Extension{0, backend.Ext8BitMIME}).Draw(t, "needs")}
-		c, rr := NewCandidates(p), &Policy{chooser: roundRobin{}}
-		rr.tickets.Store(rapid.Uint64().Draw(t, "ticket"))
-		var want []string
-		for _, m := range p.Members {
-			if m.Eligible && m.Health.Capabilities.Has(n.Ext) {
-				want = append(want, m.Spec.Name)
-			}
-		}
-		for range 30 {
-			got := order(rr, c, n)
-			cost := -1
-			for _, name := range got {
-				if next := p.Member(name).Spec.Cost; next < cost {
-					t.Fatalf("tiers out of order: %v", got)
-				} else {
-					cost = next
-				}
-			}
-			if slices.Sort(got); !slices.Equal(got, want) {
-				t.Fatalf("got %v, want %v", got, want)
-			}
-		}
-	})
 }
 
 // firsts returns the first choices of n transactions in a row.
@@ -227,55 +193,5 @@ func TestConcurrentTransactionsShareOneCycle(t *testing.T) {
 		if n != 200 {
 			t.Errorf("%s: %d of 800", name, n)
 		}
-	}
-}
-
-func TestPickDoesNotAllocate(t *testing.T) {
-	c := NewCandidates(pool(make([]backend.Spec, 10), nil))
-	rr := &Policy{chooser: roundRobin{}}
-	var cur Cursor
-	req := &Request{}
-	if n := testing.AllocsPerRun(100, func() {
-		rr.Start(req, c, &cur)
-		for rr.Next(&cur) != nil {
-			_ = cur
-		}
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkPick(b *testing.B) {
-	for _, n := range []int{10, 1000} {
-		b.Run(fmt.Sprintf("backends=%d", n), func(b *testing.B) {
-			specs := make([]backend.Spec, n)
-			for i := range specs {
-				specs[i].Weight = 1 + i%7
-			}
-			c := NewCandidates(pool(specs, nil))
-			rr := &Policy{chooser: roundRobin{}}
-			b.ReportAllocs()
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				var cur Cursor
-				req := &Request{}
-				for pb.Next() {
-					rr.Start(req, c, &cur)
-					rr.Next(&cur)
-				}
-			})
-		})
-	}
-}
-
-func BenchmarkNewCandidates(b *testing.B) {
-	specs := make([]backend.Spec, 1000)
-	for i := range specs {
-		specs[i].Weight = 1 + i%7
-	}
-	p := pool(specs, nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		NewCandidates(p)
 	}
 }

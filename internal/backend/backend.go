@@ -46,6 +46,9 @@ func (b *Backend) Release() { b.active.Add(-1) }
 // InFlight returns the number of places taken.
 func (b *Backend) InFlight() int64 { return b.active.Load() }
 
+// Limit returns the number of places that there are; 0: no limit.
+func (b *Backend) Limit() int64 { return b.limit.Load() }
+
 // SetProbe records the last probe's result (health's fact).
 func (b *Backend) SetProbe(fact ProbeFact) { b.probe.Store(&fact) }
 

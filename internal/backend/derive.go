@@ -9,7 +9,6 @@ import "time"
 func derive(p *Pool, started bool, now time.Time) {
 	verdicts := make([]verdict, len(p.Members))
 	p.Eligible, p.Panic = 0, false
-	present := 0
 	for i, m := range p.Members {
 		v := &verdicts[i]
 		v.state, v.reason = deriveState(m)
@@ -17,11 +16,8 @@ func derive(p *Pool, started bool, now time.Time) {
 		if v.eligible {
 			p.Eligible++
 		}
-		if !m.Gone {
-			present++
-		}
 	}
-	panicIn(p, verdicts, present)
+	panicIn(p, verdicts)
 	if p.Eligible == 0 && started {
 		tryUnjudged(p, verdicts)
 	}
@@ -57,23 +53,6 @@ func tryUnjudged(p *Pool, verdicts []verdict) {
 	for i := range verdicts {
 		if v := &verdicts[i]; v.state == StateStarting {
 			v.eligible = true
-			p.Eligible++
-		}
-	}
-}
-
-// panicIn makes the ejected eligible again where too few others are: when nearly
-// everybody is ejected, the few that are left would only be the next. What was
-// ejected in the body or at the final dot stays out: mail is lost sight of there,
-// not refused.
-func panicIn(p *Pool, verdicts []verdict, present int) {
-	if 100*p.Eligible >= p.PanicPercent*present {
-		return
-	}
-	for i, m := range p.Members {
-		v := &verdicts[i]
-		if v.state == StateEjected && m.Health.Stage != StageBody && m.Health.Stage != StageFinalDot {
-			v.eligible, p.Panic = true, true
 			p.Eligible++
 		}
 	}

@@ -23,8 +23,11 @@ type Registry struct {
 }
 
 // NewRegistry returns a registry of empty pools.
-func NewRegistry(pools []PoolConfig) *Registry {
-	r := &Registry{now: time.Now, flags: map[ID]AdminFact{}, subscribers: map[chan struct{}]struct{}{}}
+func NewRegistry(pools []PoolConfig) *Registry { return NewRegistryAt(pools, time.Now) }
+
+// NewRegistryAt returns a registry of empty pools that goes by another clock.
+func NewRegistryAt(pools []PoolConfig, now func() time.Time) *Registry {
+	r := &Registry{now: now, flags: map[ID]AdminFact{}, subscribers: map[chan struct{}]struct{}{}}
 	for _, cfg := range pools {
 		r.pools = append(r.pools, &Pool{PoolConfig: cfg})
 	}

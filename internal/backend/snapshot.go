@@ -13,7 +13,7 @@ type PoolConfig struct {
 	Protocol       string
 	MaxConnections int // per connector; 0: no limit
 	MinRedundancy  int // eligible connectors below which the pool is not redundant; 0: off
-	PanicPercent   int // share of the members, in percent, below which ejected ones are used again; 0: off
+	PanicPercent   int // share of a cost tier, in percent, below which its ejected ones are used again; 0: off
 }
 
 // Member is one connector in a snapshot: its facts at that moment, and what

@@ -31,63 +31,6 @@ type Spec struct {
 // ID returns the connector's identity.
 func (s Spec) ID() ID { return ID{Pool: s.Pool, Name: s.Name} }
 
-// Extension is one of the SMTP extensions that weir acts upon, as a bit.
-type Extension uint32
-
-// The extensions, by the EHLO keyword that announces them.
-const (
-	ExtPipelining          Extension = 1 << iota // RFC 2920
-	ExtChunking                                  // RFC 3030
-	Ext8BitMIME                                  // RFC 6152
-	ExtEnhancedStatusCodes                       // RFC 2034
-	ExtSize                                      // RFC 1870
-)
-
-var extensionNames = []struct {
-	ext  Extension
-	name string
-}{
-	{ExtPipelining, "PIPELINING"},
-	{ExtChunking, "CHUNKING"},
-	{Ext8BitMIME, "8BITMIME"},
-	{ExtEnhancedStatusCodes, "ENHANCEDSTATUSCODES"},
-	{ExtSize, "SIZE"},
-}
-
-// ParseExtension returns the extension announced by an EHLO keyword, or 0 for
-// one that weir does not act upon. Keywords are case-insensitive (RFC 5321
-// section 4.1.1.1).
-func ParseExtension(keyword string) Extension {
-	for _, e := range extensionNames {
-		if strings.EqualFold(e.name, keyword) {
-			return e.ext
-		}
-	}
-	return 0
-}
-
-// String lists the keywords, separated by blanks.
-func (e Extension) String() string {
-	var names []string
-	for _, n := range extensionNames {
-		if e&n.ext != 0 {
-			names = append(names, n.name)
-		}
-	}
-	return strings.Join(names, " ")
-}
-
-// Capabilities is what a connector's EHLO announced. The zero value means that
-// none was seen yet.
-type Capabilities struct {
-	Known bool
-	Ext   Extension
-	Size  int64 // octets; 0: no limit announced (RFC 1870 section 3)
-}
-
-// Has reports whether every given extension was announced.
-func (c Capabilities) Has(ext Extension) bool { return c.Ext&ext == ext }
-
 // HealthFact is what health knows of a connector.
 type HealthFact struct {
 	Health       Health
