@@ -1,10 +1,6 @@
 package config
 
-import (
-	"slices"
-
-	"weir/internal/backend"
-)
+import "slices"
 
 // check finds what no single value shows. What follows from a mistake that was
 // reported already is not reported again.
@@ -23,58 +19,8 @@ func (d *decoder) check(w *draft) {
 	d.checkAdmin(w)
 	d.checkWebhook(&w.Webhook)
 	d.checkDNS(w)
-	names := map[string]string{}
-	for i := range w.Balancer.Listeners {
-		d.checkListener(w, i, names)
-	}
-}
-
-func (d *decoder) checkListener(w *draft, i int, names map[string]string) {
-	l, path := &w.Balancer.Listeners[i], w.paths[i]
-	if !d.has(path+".address") && !d.faulty(path) {
-		d.report(d.where(path), path, &fault{"the listener has no address", `for example address: ":25"`})
-	}
-	if l.Name == "" {
-		l.Name = backend.NameOf(l.Address)
-	}
-	d.once(value{path: path, at: d.where(path+".name", path)}, "name", l.Name, names)
-	d.checkOverlap(w, i)
-	d.checkPool(w, i)
-}
-
-// checkOverlap reports a listener on an address that an earlier one, or the
-// admin server, has taken: it could not be opened.
-func (d *decoder) checkOverlap(w *draft, i int) {
-	l, path := w.Balancer.Listeners[i], w.paths[i]+".address"
-	const remedy = "give each its own address or port"
-	for j, other := range w.Balancer.Listeners[:i] {
-		if overlap(l.Address, other.Address) {
-			d.report(d.where(path), path, faultf(remedy, "%q overlaps with %q of %s", l.Address, other.Address, w.paths[j]))
-			return
-		}
-	}
-	if overlap(l.Address, w.Admin.Address) {
-		d.report(d.where(path), path, faultf(remedy, "%q overlaps with %q of admin.address", l.Address, w.Admin.Address))
-	}
-}
-
-// checkPool finds the pool of a listener: the one it names, or the only one.
-func (d *decoder) checkPool(w *draft, i int) {
-	l, path := &w.Balancer.Listeners[i], w.paths[i]
-	known := make([]string, len(w.pools))
-	for j, p := range w.pools {
-		known[j] = p.facts.Name
-	}
-	switch {
-	case len(known) == 0 || d.faulty(path+".pool"):
-	case l.Pool == "" && len(known) == 1:
-		l.Pool = known[0]
-	case l.Pool == "":
-		d.report(d.where(path), path, faultf("routes are not supported yet: write pool: with "+quoted(known...),
-			"the listener names no pool, and there are %d", len(known)))
-	case !slices.Contains(known, l.Pool):
-		d.report(d.where(path+".pool"), path+".pool", noSuchPool(l.Pool, known))
-	}
+	d.checkRoutes(w)
+	d.checkListeners(w)
 }
 
 // noSuchPool is the fault of naming a pool that is not there.

@@ -114,9 +114,9 @@ func (d *decoder) checkServe(w *draft, i int) {
 func (d *decoder) checkServeAddress(w *draft, i int, path string) {
 	const remedy = "give each its own address or port"
 	address, at := w.zones[i].serve.address, d.where(path, zonePath(i)+".serve")
-	for j, l := range w.Balancer.Listeners {
+	for _, l := range w.listeners {
 		if overlap(address, l.Address) {
-			d.report(at, path, faultf(remedy, "%q overlaps with %q of %s", address, l.Address, w.paths[j]))
+			d.report(at, path, faultf(remedy, "%q overlaps with %q of %s", address, l.Address, l.path))
 			return
 		}
 	}

@@ -22,8 +22,8 @@ type Config struct {
 	ShutdownGrace   time.Duration // 0: none
 	ShutdownTimeout time.Duration
 
-	// Balancer holds hostname, cluster, replay memory, listeners and what the
-	// data path must know of pools. Its Hostname is empty when the file names
+	// Balancer holds hostname, cluster, replay memory, listeners, routes and what
+	// the data path must know of pools. Its Hostname is empty when the file names
 	// none: whoever starts weir puts the machine's name there.
 	Balancer balancer.Config
 
@@ -32,7 +32,8 @@ type Config struct {
 	DNS    []dns.Config // the zones that weir keeps true, in the file's order; their keys are read
 	Admin  Admin
 
-	zones []zone // what DNS was built from: where its keys were read is shown, and they are not
+	zones  []zone  // what DNS was built from: where its keys were read is shown, and they are not
+	routes []route // what Balancer.Routes was built from: where patterns were read is shown, and they are not
 
 	History int // transactions kept in memory; 0: none
 	Webhook Webhook

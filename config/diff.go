@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // change is one key of which two configs differ.
 type change struct{ path, text string }
@@ -45,7 +49,7 @@ func changes(before, after *Config) []change {
 	if before.Webhook.SecretFile == after.Webhook.SecretFile && before.Webhook.Secret != after.Webhook.Secret {
 		all = append(all, change{"webhook.secret_file", "another secret"})
 	}
-	return append(all, changedKeys(before, after)...)
+	return slices.Concat(all, changedKeys(before, after), changedPatterns(before, after))
 }
 
 // changedKeys are the keys of zones that are others, from files of the same name.
@@ -66,6 +70,41 @@ func changedKeys(before, after *Config) (all []change) {
 		}
 	}
 	return all
+}
+
+// changedPatterns are the patterns of routes that are others, in files of the
+// same name.
+func changedPatterns(before, after *Config) (all []change) {
+	then := map[string]*route{}
+	for i := range before.routes {
+		then[before.routes[i].label()] = &before.routes[i]
+	}
+	for i := range after.routes {
+		now := &after.routes[i]
+		old := then[now.label()]
+		if old == nil || old.matchFile != now.matchFile {
+			continue
+		}
+		more, less := missing(now.fromFile, old.fromFile), missing(old.fromFile, now.fromFile)
+		if more+less > 0 {
+			all = append(all, change{join("routes", now.label()) + ".match_file", fmt.Sprintf("%d patterns new, %d removed", more, less)})
+		}
+	}
+	return all
+}
+
+// missing counts the words of all that are not in others.
+func missing(all, others []string) (n int) {
+	known := make(map[string]bool, len(others))
+	for _, w := range others {
+		known[w] = true
+	}
+	for _, w := range all {
+		if !known[w] {
+			n++
+		}
+	}
+	return n
 }
 
 func secretFile(u *zoneUpdate) string {

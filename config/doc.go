@@ -2,8 +2,8 @@
 // names of the file's keys, their defaults and their limits; the rooms get
 // plain structs and need not check them again. It never reads the environment,
 // never dials, binds or resolves, and never changes anything. Of the files that
-// the config names it reads those of tokens, of keys, of foreign records and of lists
-// of backends, and looks at the permissions of others.
+// the config names it reads those of tokens, of keys, of foreign records, of lists
+// of backends and of routes' patterns, and looks at the permissions of others.
 //
 // A file passes through in four steps:
 //
@@ -14,8 +14,9 @@
 //     (draft.go) already. A key of the contract whose feature is not built
 //     yet has the rule [later]: refused by name, unless its value says "off";
 //  3. the draft is checked for what no single value shows: names used twice,
-//     a listener's pool that does not exist, addresses that overlap (check.go),
-//     values of a pool that contradict each other (contradictions.go);
+//     a listener's pool that does not exist, addresses that overlap
+//     (check_listeners.go), routes that lead nowhere (check_routes.go), values of
+//     a pool that contradict each other (contradictions.go);
 //  4. the draft becomes a [Config] (draft.go).
 //
 // The way back is the same tables: a [Config] becomes a draft again, and each

@@ -95,6 +95,9 @@ func with(path, value string) string {
 		pool, path = "dns: {host: a.example.com, "+key+": "+value+"}", "pools.NAME.backends"
 		value = "[{" + backend + "}]"
 	}
+	if key, ok := strings.CutPrefix(path, "routes[]."); ok {
+		top, path = "routes: [{"+routeWith(key, value)+"}]", ""
+	}
 	if rest, ok := strings.CutPrefix(path, "listeners[]."); ok {
 		listener = put(listener, rest, value)
 	} else if rest, ok := strings.CutPrefix(path, "pools.NAME.backends[]."); ok {
@@ -127,6 +130,17 @@ func zoneWith(path, value string) string {
 	return zone + ", records: [{" + record + "}], serve: {" + serve + "}"
 }
 
+// routeWith is the inside of a route that gives one key a value.
+func routeWith(path, value string) string {
+	if key, ok := strings.CutPrefix(path, "to[]."); ok {
+		return `match: ["*"], to: [{` + put("pool: internet", key, value) + "}]"
+	}
+	if path == "to" {
+		return `match: ["*"], to: ` + value
+	}
+	return put(`match: ["*"], to: internet`, path, value)
+}
+
 // put adds a key to the inside of a flow mapping; an equal one is replaced.
 func put(inside, path, value string) string {
 	keys := strings.Split(path, ".")
@@ -148,6 +162,8 @@ func TestDocsTellTheDefaults(t *testing.T) {
 			return mustParse(t, with("pools.NAME.dns.resolver", `""`))
 		case strings.HasPrefix(path, "consul."):
 			return mustParse(t, with("consul", "{}"))
+		case strings.HasPrefix(path, "routes[]."):
+			return mustParse(t, with("routes[].to", "internet"))
 		case strings.HasPrefix(path, "dns[]."):
 			return mustParse(t, with("dns[].dry_run", "false"))
 		}
@@ -188,5 +204,29 @@ func TestKeysNotBuiltYetAreRefusedByName(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
+	}
+}
+
+// The examples of docs/routes.md that are whole files are right, and give no warnings.
+func TestExamplesOfRoutesAreRight(t *testing.T) {
+	text, err := os.ReadFile("../docs/routes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	writeSecret(t, dir, "notes.domains", "example.org\n", 0o644)
+	whole := 0
+	for _, m := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(m[1], "pools:") {
+			continue
+		}
+		whole++
+		_, warnings, err := Load(writeSecret(t, dir, "weir.yaml", m[1], 0o600))
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%v, %v in\n%s", err, warnings, m[1])
+		}
+	}
+	if whole < 2 {
+		t.Errorf("%d examples found", whole)
 	}
 }

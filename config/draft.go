@@ -7,14 +7,23 @@ import (
 	"weir/balancer"
 	"weir/health"
 	"weir/internal/backend"
+	"weir/policies"
 )
 
 // draft is what the file says, laid over the defaults, while it is checked.
 type draft struct {
-	Config            // all but Balancer.Pools and Pools, which build makes of the pools below
-	defaults pool     // pool_defaults over the built-in ones
-	pools    []*pool  // in the file's order
-	paths    []string // of each listener, for problems
+	Config    // all but listeners, routes and pools, which build makes of those below
+	listeners []listener
+	defaults  pool      // pool_defaults over the built-in ones
+	pools     []*pool   // in the file's order
+	origins   [][]place // of each route's patterns; see [decoder.checkRoutes]
+}
+
+// listener is one listener, and what only the file knows of it.
+type listener struct {
+	balancer.ListenerConfig
+	path   string
+	routes bool // the key itself; once it is checked: the listener goes by routes
 }
 
 // pool is one pool for all rooms together.
@@ -51,21 +60,22 @@ func newDraft() *draft {
 	}
 }
 
-func newListener() balancer.ListenerConfig {
-	return balancer.ListenerConfig{
+func newListener() listener {
+	return listener{ListenerConfig: balancer.ListenerConfig{
 		Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		Limits: balancer.Limits{Connections: 20000, Recipients: 1000, MessageSize: 50 * mib, Errors: 20},
 		Timeouts: balancer.ListenerTimeouts{
 			Command: 5 * time.Minute, Data: 3 * time.Minute, Greeting: 5 * time.Minute,
 		},
 		MaxHops: 50,
-	}
+	}}
 }
 
 func newPool() pool {
 	return pool{
-		facts: backend.PoolConfig{Protocol: "smtp", Policy: "round-robin", MinRedundancy: 2},
+		facts: backend.PoolConfig{Protocol: "smtp", Policy: policies.LeastLoad, MinRedundancy: 2},
 		relay: balancer.PoolConfig{
+			Hash: policies.KeyNetwork, AffinityTTL: time.Hour,
 			ReplayBuffer: 256 * kib,
 			Reuse:        balancer.Reuse{Idle: 5 * time.Second, Messages: 100, Age: 5 * time.Minute, MaxIdle: 16},
 			Timeouts: balancer.Timeouts{
@@ -112,6 +122,12 @@ func newBreaker() health.BreakerConfig {
 // build takes the checked draft apart into what each room is told.
 func (w *draft) build() *Config {
 	cfg := w.Config
+	for i := range w.listeners {
+		cfg.Balancer.Listeners = append(cfg.Balancer.Listeners, w.listeners[i].ListenerConfig)
+	}
+	for i := range w.routes {
+		cfg.Balancer.Routes = append(cfg.Balancer.Routes, w.routes[i].build(i))
+	}
 	for _, p := range w.pools {
 		p.relay.Name, p.health.Pool = p.facts.Name, p.facts.Name
 		p.relay.Policy = p.facts.Policy
@@ -134,6 +150,10 @@ func (w *draft) build() *Config {
 // draftOf is the draft that cfg was built from, for showing it.
 func draftOf(cfg *Config) *draft {
 	w := &draft{Config: *cfg}
+	for i := range cfg.Balancer.Listeners {
+		l := cfg.Balancer.Listeners[i]
+		w.listeners = append(w.listeners, listener{ListenerConfig: l, routes: l.Pool == ""})
+	}
 	for i, p := range cfg.Pools {
 		w.pools = append(w.pools, &pool{
 			facts: p.PoolConfig, relay: cfg.Balancer.Pools[i], health: p.Health,

@@ -83,10 +83,10 @@ func parse(name, path string, data []byte) (*Config, []Problem, error) {
 		}
 		if len(d.problems) == 0 {
 			d.warn(w)
-			sortProblems(d.warnings)
+			sortProblems(d.file, d.warnings)
 			return w.build(), d.warnings, nil
 		}
 	}
-	sortProblems(d.problems)
+	sortProblems(d.file, d.problems)
 	return nil, nil, &Errors{Problems: d.problems}
 }

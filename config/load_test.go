@@ -179,10 +179,11 @@ func checkConfig(t interface{ Fatalf(string, ...any) }, cfg *Config) {
 		}
 	}
 	for _, l := range cfg.Balancer.Listeners {
-		if !pools[l.Pool] || l.Name == "" || l.Address == "" || l.Timeouts.Command <= 0 {
+		if !pools[l.Pool] && (l.Pool != "" || len(cfg.Balancer.Routes) == 0) || l.Name == "" || l.Address == "" || l.Timeouts.Command <= 0 {
 			t.Fatalf("bad listener %+v", l)
 		}
 	}
+	checkTable(t, cfg, pools)
 	checkZones(t, cfg, pools)
 	checkShown(t, cfg)
 	if len(pools) == 0 || len(cfg.Balancer.Listeners) == 0 {

@@ -49,9 +49,16 @@ func (e *Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func sortProblems(problems []Problem) {
+// sortProblems puts those of the main file first.
+func sortProblems(main string, problems []Problem) {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Path, b.Path))
+		if a.File != b.File && (a.File == main || b.File == main) {
+			if a.File == main {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Path, b.Path))
 	})
 }
 

@@ -99,19 +99,21 @@ func TestRenderShowsEveryKey(t *testing.T) {
 	token := writeSecret(t, dir, "alice.token", "0123456789abcdef", 0o600)
 	key := writeSecret(t, dir, "weir.key", zoneKey, 0o600)
 	secret := writeSecret(t, dir, "weir.secret", "c2VjcmV0LW9mLXdlaXI=\n", 0o640)
+	domains := writeSecret(t, dir, "fax.domains", "fax.example.com\n", 0o644)
 	text := `consul: {}
+routes: [{match: ["*"], match_file: ` + domains + `, from: ["<>"], listeners: [in], max_size: 1MiB, to: [{pool: one, cost: 3}]}]
 dns:
   - {zone: a.example.com, records: [{name: mx, type: MX, pool: one}], update: {servers: ["10.0.0.53:53"], key_file: ` + key + `}}
   - {zone: b.example.com, records: [{name: mx, type: A, replicas: true}], update: {servers: ["10.0.0.53:53"], tsig: {name: weir, secret_file: ` + secret + `}}}
   - {zone: c.example.com, records: [{name: mx, type: A, pool: one}], serve: {ns: [ns1.example.net], key_file: ` + key + `}}
 advertise: [192.0.2.10]
 admin: {tokens: [{name: alice, role: read, file: ` + token + `}]}
-listeners: [{address: ":25"}]
+listeners: [{name: in, address: ":25"}, {address: ":26", pool: one}]
 pools:
   one: {backends: ["10.0.0.11:25"], consul: {service: a}, dns: {srv: _smtp._tcp.example.com}}
 `
-	n := showKeys(draftOf(mustParse(t, strings.Replace(text, `":25"`, `":25", pool: one`, 1))).fields(), true)
-	off := []string{"pool_defaults", "pools.NAME.dns.host", "pools.NAME.dns.port"}
+	n := showKeys(draftOf(mustParse(t, text)).fields(), true)
+	off := []string{"pool_defaults", "routes[].to[].pool", "routes[].to[].cost", "pools.NAME.dns.host", "pools.NAME.dns.port"}
 	shown := map[string]bool{}
 	var visit func(path string, n *node)
 	visit = func(path string, n *node) {
@@ -133,12 +135,15 @@ pools:
 			t.Errorf("%s is not shown", path)
 		}
 	}
-	cfg := mustParse(t, strings.Replace(text, `":25"`, `":25", pool: one`, 1))
+	cfg := mustParse(t, text)
 	rendered := Render(cfg)
 	for _, secret := range []string{"0123456789abcdef", cfg.DNS[0].Update.Key.Secret, cfg.DNS[1].Update.Key.Secret} {
 		if secret == "" || strings.Contains(rendered, secret) {
 			t.Error("a secret is shown")
 		}
+	}
+	if !strings.Contains(rendered, "to: [{pool: one, cost: 3}]") || !strings.Contains(rendered, "match_file: "+domains) {
+		t.Errorf("a route is not shown in\n%s", rendered)
 	}
 	if again := mustParse(t, rendered); !reflect.DeepEqual(again, cfg) {
 		t.Errorf("other values in\n%s", rendered)

@@ -24,8 +24,8 @@ func (w *draft) fields() []field {
 		{"shutdown_grace", scalar(&w.ShutdownGrace, durationOrZero)},
 		{"shutdown_timeout", scalar(&w.ShutdownTimeout, duration)},
 		{"replay_memory", scalar(&w.Balancer.ReplayMemory, size)},
-		{"listeners", w.listeners()},
-		{"routes", later("[]")},
+		{"listeners", w.listenerList()},
+		{"routes", w.routeList()},
 		{"pool_defaults", rule{read: section(w.defaults.fields()...).read}}, // its keys are shown where they belong, in pools
 		{"pools", w.poolsByName()},
 		{"consul", optional(&w.Consul, newConsul(), consulFields)},
@@ -35,8 +35,8 @@ func (w *draft) fields() []field {
 	}
 }
 
-// listeners is the rule for the list of listeners.
-func (w *draft) listeners() rule {
+// listenerList is the rule for the list of listeners.
+func (w *draft) listenerList() rule {
 	read := func(d *decoder, v value) {
 		items, ok := d.list(v)
 		if ok && len(items) == 0 {
@@ -45,23 +45,23 @@ func (w *draft) listeners() rule {
 		for _, item := range items {
 			l := newListener()
 			d.section(item, listenerFields(&l))
-			w.Balancer.Listeners = append(w.Balancer.Listeners, l)
-			w.paths = append(w.paths, item.path)
+			l.path = item.path
+			w.listeners = append(w.listeners, l)
 		}
 	}
 	show := func(whole bool) *node {
-		return showList(w.Balancer.Listeners, whole, listenerFields, newListener(), func(l *balancer.ListenerConfig) string { return l.Name })
+		return showList(w.listeners, whole, listenerFields, newListener(), func(l *listener) string { return l.Name })
 	}
-	return rule{keys: listenerFields(new(balancer.ListenerConfig)), each: "[]", read: read, show: show}
+	return rule{keys: listenerFields(new(listener)), each: "[]", read: read, show: show}
 }
 
-func listenerFields(l *balancer.ListenerConfig) []field {
+func listenerFields(l *listener) []field {
 	return []field{
 		{"name", scalar(&l.Name, name)},
 		{"address", scalar(&l.Address, listenAddress)},
 		{"mode", only("smtp", "tcp")},
 		{"pool", scalar(&l.Pool, text)},
-		{"routes", later("false")},
+		{"routes", scalar(&l.routes, flag)},
 		{"accept_domains", later("[]")},
 		{"greeting_delay", later("0s", "0")},
 		{"tls", tlsOff([]string{"starttls", "required", "implicit"}, "certificates", "min_version", "client_ca", "ticket_keys")},

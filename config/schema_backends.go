@@ -23,7 +23,7 @@ func ParseBackends(path string, data []byte) ([]backend.Spec, error) {
 		}
 	}
 	if len(d.problems) > 0 {
-		sortProblems(d.problems)
+		sortProblems(d.file, d.problems)
 		return nil, &Errors{Problems: d.problems}
 	}
 	return all, nil

@@ -5,16 +5,19 @@ import (
 
 	"weir/health"
 	"weir/internal/backend"
+	"weir/policies"
 )
 
 // fields is the table of a pool, and of pool_defaults.
 func (p *pool) fields() []field {
 	return []field{
 		{"protocol", word(&p.facts.Protocol, []string{"smtp"}, "lmtp")},
-		{"policy", word(&p.facts.Policy, []string{"round-robin"}, "least-connections", "least-load", "maglev", "random")},
-		{"affinity", only("none", "client", "network", "sender")},
-		{"affinity_ttl", later()},
-		{"hash", later()},
+		{"policy", word(&p.facts.Policy, []string{
+			policies.RoundRobin, policies.LeastConnections, policies.LeastLoad, policies.Maglev, policies.Random,
+		})},
+		{"affinity", oneOf(&p.relay.Affinity, append([]choice[policies.Key]{{"none", policies.KeyNone}}, keys()...))},
+		{"affinity_ttl", scalar(&p.relay.AffinityTTL, lifetime)},
+		{"hash", oneOf(&p.relay.Hash, keys())},
 		{"min_redundancy", scalar(&p.facts.MinRedundancy, atLeast(0))},
 		{"tls", tlsOff([]string{"opportunistic", "required", "implicit"}, "verify", "server_name", "ca")},
 		{"client_identity", only("none", "proxy-v1", "proxy-v2", "xclient", "xforward")},
@@ -42,6 +45,13 @@ func (p *pool) fields() []field {
 			field{"outlier_ratio", scalar(&p.health.Ejection.OutlierRatio, outlierRatio)},
 		)},
 		{"slow_start", scalar(&p.health.SlowStart, durationOrZero)},
+	}
+}
+
+// keys are the words for what a transaction is told apart by.
+func keys() []choice[policies.Key] {
+	return []choice[policies.Key]{
+		{"client", policies.KeyClient}, {"network", policies.KeyNetwork}, {"sender", policies.KeySender},
 	}
 }
 

@@ -32,6 +32,15 @@ func duration(s string) (time.Duration, *fault) {
 	return d, bad
 }
 
+// lifetime is [duration] for an affinity.
+func lifetime(s string) (time.Duration, *fault) {
+	d, bad := durationOrZero(s)
+	if bad == nil && d == 0 {
+		return 0, faultf("for example 1h; for none, write affinity: none", "must be more than 0: an affinity has to last")
+	}
+	return d, bad
+}
+
 // durationOrZero accepts a duration; 0 means what the key says it means.
 func durationOrZero(s string) (time.Duration, *fault) {
 	d, err := time.ParseDuration(s)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weir/internal/backend"
+	"weir/policies"
 )
 
 // bounds is how long a sender waits at each stage, whatever the file says: the
@@ -32,11 +33,13 @@ func (d *decoder) warn(w *draft) {
 		d.warnTimeouts(p)
 		d.warnHealth(p)
 		d.warnFile(p)
+		d.warnAffinity(p)
 		if n, want := len(p.backends), p.facts.MinRedundancy; n < want && p.consul == nil && p.dns == nil && p.file == "" {
 			d.caution(d.inPool(p, "min_redundancy"), p.path+".min_redundancy", faultf("add backends, or write min_redundancy: 0",
 				"%d is more than the number of backends, %d: the pool is never redundant", want, n))
 		}
 	}
+	d.warnRoutes(w)
 	d.warnShutdown(w)
 	d.warnAdmin(w)
 	d.warnConsul(w)
@@ -63,6 +66,16 @@ func (d *decoder) warnFile(p *pool) {
 	if _, err := ParseBackends(p.file, data); errors.As(err, &all) {
 		d.caution(at, path, faultf("weir waits until it is right", "%s", all.Problems[0]))
 	}
+}
+
+// warnAffinity finds an affinity that does what the policy does anyway.
+func (d *decoder) warnAffinity(p *pool) {
+	if p.facts.Policy != policies.Maglev || p.relay.Affinity != p.relay.Hash {
+		return
+	}
+	i := slices.IndexFunc(keys(), func(c choice[policies.Key]) bool { return c.value == p.relay.Hash })
+	d.caution(d.inPool(p, "affinity"), p.path+".affinity", faultf("write affinity: none, or take another policy",
+		"it adds nothing: with hash: %s, maglev sends the same %[1]s to the same connector anyway", keys()[i].word))
 }
 
 // warnConsul looks for a Consul that has nothing to do.

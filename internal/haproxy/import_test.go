@@ -132,6 +132,6 @@ func fragments() []string {
 		"listen a", "listen a :25", "frontend f", "backend b", "defaults", "defaults d", "backend c from d", "bind :25", "bind :465", "bind *:8025", "bind",
 		"bind 10.0.0.1:25,:587 ssl", "server a 10.0.0.1:25", "server", "server a", "server b mx.example.com weight 3", "server a :25 disabled", "server-template x",
 		"server-template x 3 _a._b.example.com resolvers r", "default_backend b", "use_backend c", "option smtpchk", "no option smtpchk", "default-server weight 7 backup",
-		"timeout connect 1us", "timeout queue x", "balance source", "balance", "mode http", "mode tcp", "disabled", "maxconn 10", "resolvers r", "nameserver n 10.0.0.1",
+		"timeout connect 1us", "timeout queue x", "balance source", "balance", "balance hash src", "balance random(1)", "stick on src", "stick-table type ip expire 30m", "mode http", "mode tcp", "disabled", "maxconn 10", "resolvers r", "nameserver n 10.0.0.1",
 	}
 }

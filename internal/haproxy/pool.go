@@ -14,6 +14,7 @@ type pool struct {
 	name      string
 	comments  []string
 	later     []string // settings that weir does not have yet
+	choice    choice
 	connect   time.Duration
 	queue     time.Duration
 	slowStart time.Duration
@@ -65,8 +66,11 @@ func (t *translation) pool(s *section, name string, port int) *pool {
 			if !p.timeout(l) {
 				p.comments = t.tell(p.comments, l, poolReason)
 			}
-		case "balance":
-			p.balance(t, l)
+		case "balance": // the last one counts
+		case "stick", "stick-table":
+			if !p.sticks(l) {
+				p.comments = t.tell(p.comments, l, poolReason)
+			}
 		default:
 			if s.kind == "listen" && frontOnly(l) {
 				continue // told of with the listener
@@ -86,6 +90,10 @@ func (t *translation) pool(s *section, name string, port int) *pool {
 			}
 		}
 	}
+	if l, ok := s.last("balance"); ok {
+		p.balance(t, l)
+	}
+	p.settle(t)
 	p.weigh()
 	t.limit(p)
 	return p
@@ -132,37 +140,18 @@ func (p *pool) timeout(l line) bool {
 	return true
 }
 
-// balance notes the policy. Of those, weir has only one yet.
-func (p *pool) balance(t *translation, l line) {
-	p.later = nil
-	future := func(keys ...string) {
-		for _, key := range keys {
-			p.later = append(p.later, t.comment(l.number, l.text(), "not supported yet: later "+key))
-		}
-	}
-	algorithm, _, _ := strings.Cut(l.arg(1), "(")
-	switch algorithm {
-	case "roundrobin", "static-rr":
-	case "leastconn":
-		future("policy: least-connections")
-	case "source":
-		future("policy: maglev, with hash: client; or affinity: client with another policy")
-	case "random":
-		future("policy: random")
-	default:
-		p.comments = append(p.comments, t.comment(l.number, l.text(), "not translated, because weir has no such policy; it goes by turns"))
-	}
-}
-
 // poolReason says why a line about servers has no equivalent.
 func poolReason(l line) string {
 	switch l.words[0] {
 	case "bind", "mode", "default_backend", "enabled", "maxconn", "server":
 		return ""
-	case "stick-table", "stick":
-		return "not translated, because binding senders to a connector is not supported yet: later affinity: client"
+	case "stick":
+		return "not translated, because weir binds senders to a connector by their address or network only, each pool for itself: affinity"
 	case "hash-type":
-		return "not supported yet: later policy: maglev, whose hash is always consistent"
+		if l.arg(1) == "consistent" {
+			return "" // as policy: maglev is
+		}
+		return "not translated, because the hash of policy: maglev is always consistent"
 	case "fullconn":
 		return "not translated, because limits of connectors do not change with the load: max_connections"
 	case "timeout":

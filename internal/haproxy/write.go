@@ -74,6 +74,7 @@ func (one *pool) write(p *page) {
 	p.line(2, "%s:", plain(one.name))
 	p.comments(4, one.comments)
 	p.comments(4, one.later)
+	one.choice.write(p)
 	if one.connect > 0 {
 		p.line(4, "timeouts: {connect: %s}", short(one.connect))
 	}
