@@ -11,6 +11,7 @@ import (
 	"weir/balancer"
 	"weir/internal/backend"
 	"weir/internal/faulty"
+	"weir/policies"
 )
 
 // BenchmarkSession measures a whole message through loopback: a sender on a long
@@ -26,13 +27,20 @@ func BenchmarkSession(b *testing.B) {
 			if pipelined {
 				name += "-pipelined"
 			}
-			b.Run(name, func(b *testing.B) { benchSession(b, size.lines, pipelined) })
+			b.Run(name, func(b *testing.B) { benchSession(b, size.lines, pipelined, false) })
 		}
 	}
 }
 
-func benchSession(b *testing.B, lines int, pipelined bool) {
+// BenchmarkRoutedSession is the same where recipients are routed.
+func BenchmarkRoutedSession(b *testing.B) { benchSession(b, 53, true, true) }
+
+func benchSession(b *testing.B, lines int, pipelined, routed bool) {
 	w := newBench(b)
+	if routed {
+		w.listener().Pool = ""
+		w.cfg.Routes = []policies.Route{{Match: []string{"mx.test"}, To: []policies.Target{{Pool: "internet"}, {Pool: "internet", Cost: 1}}}}
+	}
 	srv, err := faulty.New(faulty.Options{Behaviour: faulty.Honest(), ForgetContent: true, ForgetDialog: true})
 	if err != nil {
 		b.Fatal(err)

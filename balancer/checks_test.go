@@ -68,7 +68,7 @@ func fields(r *balancer.Record) map[string]string {
 	return map[string]string{
 		"outcome": string(r.Outcome), "reply": r.Reply.String(),
 		"by":      map[bool]string{true: "connector", false: "weir"}[r.ByConnector],
-		"backend": r.Backend, "replays": strconv.Itoa(r.Replays), "tries": strings.Join(tries, "; "), "stage": r.Stage.String(),
+		"backend": r.Backend, "pool": r.Pool, "replays": strconv.Itoa(r.Replays), "tries": strings.Join(tries, "; "), "stage": r.Stage.String(),
 		"suspect": strconv.FormatBool(r.Suspect), "remote_id": r.RemoteID, "message_id": r.MessageID,
 		"rcpts": strings.Join(r.Rcpts, " "), "accepted": strconv.Itoa(r.Accepted),
 		"bytes": strconv.FormatInt(r.Bytes, 10), "digest": r.Digest, "from": r.From, "helo": r.HELO,

@@ -3,12 +3,15 @@ package balancer_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"weir/balancer"
 	"weir/internal/backend"
 	"weir/internal/faulty"
+	"weir/policies"
 )
 
 // directive changes a setting, or how a connector behaves:
@@ -16,7 +19,10 @@ import (
 //	! a: FAULT [| FAULT]...         where a FAULT is
 //	     STAGE mute|drop|reset|garbage|endless|stall|REPLY [store] [times=N] [after=N] [reused] [delay=D] [if=TEXT]
 //	! a: down | up | drain | disable | refuse | heal | cut | without CHUNKING,PIPELINING | size N
-//	! max_connections=1
+//	! a: eject                      as if the breaker had opened at rcpt
+//	! a: in POOL [COST]             before the first line: where it is, if not in internet at cost 0
+//	! route PATTERN[,PATTERN]... -> POOL[:COST][,POOL[:COST]]...    before the first line: the listener goes by routes
+//	! max_connections=1 | panic_percent=N
 //	! pool timeouts.STAGE=D | patience.STAGE=D | queue_timeout=D | replay_buffer=N | reuse.messages=N | reuse.bytes=N | reuse.max_idle=N | reuse.idle=D | reuse.age=D
 //	! listener errors=N | recipients=N | message_size=N | connections=N | max_hops=N | messages=N | command=D | data=D | greeting=D | session=D | reject | received
 //	! replay_memory=N
@@ -32,6 +38,9 @@ func (p *player) directive(d string) error {
 		return p.setPool(key, value)
 	case "listener":
 		return p.setListener(key, value)
+	case "route":
+		p.addRoute(setting)
+		return nil
 	case "shutdown":
 		go p.stop() // the test's end waits for it
 		waitFor(p.t, "the shutdown to begin", p.server.Draining)
@@ -40,6 +49,8 @@ func (p *player) directive(d string) error {
 	switch key, value, _ := strings.Cut(d, "="); key {
 	case "max_connections":
 		return parseInto(value, &p.limit)
+	case "panic_percent":
+		return parseInto(value, &p.panics)
 	case "replay_memory":
 		return parse64(value, &p.cfg.ReplayMemory)
 	}
@@ -136,10 +147,23 @@ func (p *player) behave(name, what string) error {
 	case "up", "down":
 		p.begin()
 		p.setHealth(name, map[string]backend.Health{"up": backend.HealthUp, "down": backend.HealthDown}[word])
+	case "in":
+		pool, cost, _ := strings.Cut(rest, " ")
+		p.pools[name] = pool
+		p.costs[name], _ = strconv.Atoi(cost)
+		if !slices.ContainsFunc(p.cfg.Pools, func(c balancer.PoolConfig) bool { return c.Name == pool }) {
+			p.cfg.Pools = append(p.cfg.Pools, p.cfg.Pools[0])
+			p.cfg.Pools[len(p.cfg.Pools)-1].Name = pool
+		}
+	case "eject":
+		p.begin()
+		p.registry.SetHealth(p.member(name), backend.HealthFact{
+			Health: backend.HealthUp, Breaker: backend.BreakerOpen, Stage: backend.StageRcpt, Reason: "set by the test", Capabilities: p.caps[name],
+		})
 	case "drain", "disable":
 		p.begin()
 		flag := map[string]backend.Admin{"drain": backend.AdminDrain, "disable": backend.AdminDisabled}[word]
-		p.registry.SetAdmin(backend.ID{Pool: "internet", Name: name}, backend.AdminFact{Admin: flag, By: "alice"})
+		p.registry.SetAdmin(backend.ID{Pool: p.poolOf(name), Name: name}, backend.AdminFact{Admin: flag, By: "alice"})
 	case "refuse":
 		srv.Refuse()
 	case "heal":
@@ -158,6 +182,19 @@ func (p *player) behave(name, what string) error {
 		srv.Hurt(faults...)
 	}
 	return nil
+}
+
+// addRoute adds a route of the form PATTERN,PATTERN -> POOL:COST,POOL:COST.
+func (p *player) addRoute(text string) {
+	match, to, _ := strings.Cut(text, " -> ")
+	r := policies.Route{Name: fmt.Sprintf("routes[%d]", len(p.cfg.Routes)), Match: strings.Split(match, ",")}
+	for target := range strings.SplitSeq(to, ",") {
+		pool, cost, _ := strings.Cut(target, ":")
+		n, _ := strconv.Atoi(cost)
+		r.To = append(r.To, policies.Target{Pool: pool, Cost: n})
+	}
+	p.cfg.Routes = append(p.cfg.Routes, r)
+	p.listener().Pool = ""
 }
 
 // begin starts the balancer for a directive that needs it running.

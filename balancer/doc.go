@@ -3,15 +3,16 @@
 //
 // A connection passes through it in one direction. [Server.Serve] accepts it and
 // makes a session, which reads verbs (session.go, verbs.go). MAIL is checked and
-// held by a transaction; the first RCPT brings the route, and an attempt at the
-// first candidate that has a place and answers (attempt.go), on a kept connection
-// or a new one (pool.go, upstream.go). The envelope goes over in groups
-// (envelope.go), content streams through with a copy kept for a replay
-// (content.go, delivery.go, replay.go; data.go and bdat.go bring it in). The
-// write of the terminator is the commit point: before it any fault moves the
-// transaction to the next candidate, after it nothing is ever sent twice
-// (commit.go). What the sender is told for each fault stands in one place,
-// fault.go, by the numbered rules of the relay's protocol, P1 and on.
+// held by a transaction; the first RCPT brings the way (way.go), which leads through
+// pools, tiers and what the policy says to the first candidate that has a place
+// (pick.go) and answers (attempt.go), on a kept connection or a new one (pool.go,
+// upstream.go, dial.go). The envelope goes over in groups (envelope.go, judge.go),
+// content streams through with a copy kept for a replay (content.go, delivery.go,
+// replay.go; data.go and bdat.go bring it in). The write of the terminator is the
+// commit point: before it any fault moves the transaction to the next candidate,
+// after it nothing is ever sent twice (commit.go). What the sender is told for each
+// fault stands in one place, fault.go, by the numbered rules of the relay's protocol,
+// P1 and on.
 //
 // A setup is what a config makes of all this (reload.go). It never changes, but
 // [Server.Reload] replaces it: what is the same is in the next one too, with its
@@ -20,7 +21,8 @@
 // is disabled is left at once (expel.go).
 //
 // Only internal/smtp knows the wire; only this package decides to replay. It
-// tells an [Observer] how each stage ended and a [Recorder] how each transaction
-// did, and knows nothing of probes, breakers, logs or metrics. It opens no
-// sockets to listen on: app hands listeners down.
+// tells an [Observer] how each stage ended, the policies how long a connector makes
+// mail wait (part.go), and a [Recorder] how each transaction did; [Server.Explain]
+// says who would get one. It knows nothing of probes, breakers, logs or metrics. It
+// opens no sockets to listen on: app hands listeners down.
 package balancer

@@ -14,7 +14,7 @@ type plan struct {
 	mail   int // 1: MAIL
 	base   int // the first recipient accepted elsewhere that is to be repeated
 	repeat int // how many of these
-	group  int // recipients of the group
+	group  int // recipients of the group that it is to answer
 	data   int // 1: DATA
 }
 
@@ -55,7 +55,7 @@ func (t *transaction) exchange(withData bool, limit time.Time) fault {
 	if a.Capabilities().Has(backend.ExtPipelining) {
 		window = maxGroup
 	}
-	p := plan{base: a.confirmed, repeat: len(t.accepted) - a.confirmed, group: len(t.group)}
+	p := plan{base: a.confirmed, repeat: len(t.accepted) - a.confirmed, group: len(t.wanted)}
 	if !a.mailed {
 		p.mail = 1
 	}
@@ -113,7 +113,7 @@ func (t *transaction) appendStep(out []byte, a *attempt, p plan, i int) []byte {
 	case stepRepeat:
 		return smtp.AppendRcpt(out, t.accepted[r])
 	case stepRcpt:
-		return smtp.AppendRcpt(out, t.group[r].to)
+		return smtp.AppendRcpt(out, t.group[t.wanted[r]].to)
 	default:
 		return append(out, "DATA\r\n"...)
 	}
@@ -205,105 +205,4 @@ func (t *transaction) unasked(stage backend.Stage, limit time.Time) fault {
 	}
 	t.failed(ticket, &f)
 	return f
-}
-
-// declined is a fault that consists of the connector's answer.
-func (t *transaction) declined(kind faultKind, stage backend.Stage) fault {
-	return fault{kind: kind, stage: stage, why: t.reply.String(), reply: t.reply.Clone()}
-}
-
-// unexpected is an answer of a class that the command cannot have (P14).
-func (t *transaction) unexpected(stage backend.Stage) fault {
-	return fault{kind: faultLost, stage: stage, why: "unexpected answer " + t.reply.String()}
-}
-
-// judge takes in the answer to one command of the envelope.
-func (t *transaction) judge(a *attempt, kind step, r int) fault {
-	switch kind {
-	case stepMail:
-		return t.judgeMail(a)
-	case stepData:
-		return t.judgeData(a)
-	}
-	if t.reply.Class() == 3 {
-		return t.unexpected(backend.StageRcpt)
-	}
-	if kind == stepRcpt {
-		t.group[r].reply.CopyFrom(&t.reply)
-		t.group[r].byConnector = true
-		return fault{}
-	}
-	if t.reply.Class() != 2 {
-		return t.declined(faultBroken, backend.StageRcpt)
-	}
-	a.confirmed++
-	return fault{}
-}
-
-func (t *transaction) judgeMail(a *attempt) fault {
-	switch class := t.reply.Class(); {
-	case class == 2:
-		a.mailed, a.began = true, true
-		return fault{}
-	case class == 3:
-		return t.unexpected(backend.StageMail)
-	case class == 4:
-		return t.declined(faultDeferred, backend.StageMail)
-	case a.reused:
-		// It may be the connection that is disliked: P5 asks once more on a new one.
-		return t.declined(faultStale, backend.StageMail)
-	case ownMistake(t.reply.Code):
-		return t.declined(faultMisfit, backend.StageMail)
-	case len(t.accepted) > 0:
-		return t.declined(faultBroken, backend.StageMail)
-	default:
-		return t.declined(faultRefused, backend.StageMail)
-	}
-}
-
-// judgeData takes in the answer to DATA. A 5xx is kept for the sender's DATA,
-// which may still be waiting behind its recipients.
-func (t *transaction) judgeData(a *attempt) fault {
-	wanted := t.anyAccepted()
-	switch class := t.reply.Class(); {
-	case t.reply.Code == 354:
-		a.opened = true
-		if !wanted {
-			t.closeUnwanted(a)
-		}
-	case class == 2, class == 3:
-		return t.unexpected(backend.StageData)
-	case !wanted:
-		// Nobody to send to: a refusal is right.
-	case class == 4:
-		return t.declined(faultDeferred, backend.StageData)
-	default:
-		a.refusal.CopyFrom(&t.reply)
-	}
-	return fault{}
-}
-
-// anyAccepted reports whether any recipient was accepted so far, those of the
-// group included.
-func (t *transaction) anyAccepted() bool {
-	if len(t.accepted) > 0 {
-		return true
-	}
-	for i := range t.group {
-		if t.group[i].reply.Class() == 2 {
-			return true
-		}
-	}
-	return false
-}
-
-// closeUnwanted ends content that a connector asked for although it had refused
-// every recipient: a lone dot (RFC 2920 section 3.1), then the connection is
-// closed all the same.
-func (t *transaction) closeUnwanted(a *attempt) {
-	a.SetPending(append(a.Pending(), ".\r\n"...))
-	if a.Flush(time.Now().Add(goodbye)) == nil {
-		_ = a.ReadReply(&t.reply, time.Now().Add(goodbye))
-	}
-	a.spoiled = true
 }

@@ -1,4 +1,12 @@
 package balancer
 
+import "weir/policies"
+
 // Draining shows tests that Shutdown has begun.
 func (s *Server) Draining() bool { return s.draining.Load() }
+
+// Kept shows tests what a reload may keep: the routes, and a pool's policy.
+func (s *Server) Kept(pool string) (*policies.Routes, *policies.Policy) {
+	now := s.setup.Load()
+	return now.routes, now.pools[pool].policy
+}

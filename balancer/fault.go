@@ -107,7 +107,7 @@ func (t *transaction) giveUp() {
 	case t.content != nil && (t.content.moves > 0 || t.content.ended):
 		t.decide(451, enhanced(4, 4, 2), "Connection to the connector was lost, try again later")
 	case f.kind == faultNoPlace, f.ordered:
-		t.decide(451, enhanced(4, 3, 2), "No connector is available, try again later")
+		t.decideIn(noConnector)
 	case f.kind == faultUnreached, f.kind == faultSilent && f.stage < backend.StageMail:
 		t.decide(451, enhanced(4, 4, 1), "No connector could be reached, try again later")
 	case f.kind == faultDeferred, f.kind == faultGone:

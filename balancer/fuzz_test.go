@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"weir/balancer"
 	"weir/internal/backend"
 	"weir/internal/connector"
+	"weir/policies"
 )
 
 // FuzzSession plays a whole session: whatever a sender writes, in front of
@@ -48,6 +50,8 @@ var sessionSeeds = []struct{ sent, said string }{
 	{"HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\n\x00text\r\n\x00more\r\n.\r\n", "220 a\n250-a\n250 PIPELINING\n250 ok\n250 ok\n550 no\n354 go\n!\x00220 b\n250 b\n250 ok\n250 ok\n354 go\n250 taken\n"},
 	{"HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n\x00text\r\n.\r\n", "554 no\n\x00220 b\n500 what\n250 b\n451 later\n250 rset\n\x00220 c\n250 c\n250 ok\n250 ok\n354 go\n+421 bye\n"},
 	{"HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nRSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n\x00x\r\n.\r\n", "220 a\n250-a\n250 PIPELINING\n250 ok\n550 no\n354 go\n554 none\n\x00220 a\n250 a\n250 ok\n250 ok\n354 go\n+550 early\n"},
+	{"EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@fax>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@fax>\r\nDATA\r\n\x00text\r\n.\r\n", "220 a\n250-a\n250 PIPELINING\n250 ok\n250 ok\n550 no\n354 go\n250 taken\n"},
+	{"EHLO c\r\nMAIL FROM:<a@b> SIZE=10000\r\nRCPT TO:<c@d>\r\nDATA\r\nRCPT TO:<c@fax>\r\nDATA\r\n\x00text\r\n.\r\n", "220 a\n250 a\n250 ok\n250 ok\n!\x00220 b\n250 b\n250 ok\n250 ok\n354 go\n250 taken\n"},
 	{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", ""},
 	{"\x16\x03\x01\x02\x00\x01", "220 a\n"},
 	{"HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 99999\r\nx\x00y", "220 a\n250-a\n250 CHUNKING\n250 ok\n250 ok\n"},
@@ -74,24 +78,19 @@ func (z *zoo) blame(format string, args ...any) {
 }
 
 func (z *zoo) play(sent []byte) {
-	registry := backend.NewRegistry([]backend.PoolConfig{{Name: "internet"}})
-	var specs []backend.Spec
-	for _, name := range []string{"a", "b", "c", "d"} {
-		specs = append(specs, backend.Spec{Pool: "internet", Name: name, Address: name + ":25", Weight: 100})
+	cfg := zooConfig()
+	registry := backend.NewRegistry([]backend.PoolConfig{{Name: "internet"}, {Name: "fax"}})
+	dialers := map[string]connector.Dialer{}
+	for _, p := range cfg.Pools {
+		var specs []backend.Spec
+		for i, name := range []string{"a", "b", "c", "d"} {
+			specs = append(specs, backend.Spec{Pool: p.Name, Name: name, Address: name + ":25", Weight: 100, Cost: i / 2})
+		}
+		registry.SetMembers(p.Name, specs)
+		dialers[p.Name] = connector.Dialer{Hostname: "mx.test", Timeouts: connector.Timeouts(p.Timeouts), DialContext: z.dial}
 	}
-	registry.SetMembers("internet", specs)
 	registry.SetStarted()
-	cfg := baseConfig()
-	cfg.Pools[0].ReplayBuffer = 200 // so that there are messages with and without a whole copy
-	for i := range cfg.Pools[0].Timeouts {
-		cfg.Pools[0].Timeouts[i] = 500 * time.Millisecond
-	}
-	server, err := balancer.New(cfg, balancer.Deps{
-		Registry: registry, Observer: &z.witness, Recorder: &z.witness,
-		Dialers: map[string]connector.Dialer{"internet": {
-			Hostname: "mx.test", Timeouts: connector.Timeouts(cfg.Pools[0].Timeouts), DialContext: z.dial,
-		}},
-	})
+	server, err := balancer.New(cfg, balancer.Deps{Registry: registry, Observer: &z.witness, Recorder: &z.witness, Dialers: dialers})
 	if err != nil {
 		z.t.Fatal(err)
 	}
@@ -105,6 +104,24 @@ func (z *zoo) play(sent []byte) {
 	}
 	z.wg.Wait()
 	z.judge(registry, server)
+}
+
+// zooConfig has routes, by which the domain fax goes elsewhere, and large messages
+// nowhere.
+func zooConfig() balancer.Config {
+	cfg := baseConfig()
+	cfg.Pools[0].ReplayBuffer = 200 // so that there are messages with and without a whole copy
+	for i := range cfg.Pools[0].Timeouts {
+		cfg.Pools[0].Timeouts[i] = 500 * time.Millisecond
+	}
+	cfg.Pools = append(cfg.Pools, cfg.Pools[0])
+	cfg.Pools[1].Name = "fax"
+	cfg.Listeners[0].Pool = ""
+	cfg.Routes = []policies.Route{
+		{Match: []string{"fax"}, To: []policies.Target{{Pool: "fax"}}},
+		{Match: []string{"*"}, MaxSize: 9999, To: []policies.Target{{Pool: "internet"}, {Pool: "fax", Cost: 50}}},
+	}
+	return cfg
 }
 
 // judge looks at what is left, and at what was heard.
@@ -121,7 +138,7 @@ func (z *zoo) judge(registry *backend.Registry, server *balancer.Server) {
 	if delivered > z.taken && !z.astray {
 		z.t.Errorf("%d messages delivered, connectors took %d", delivered, z.taken)
 	}
-	for _, m := range registry.Snapshot().Pool("internet").Members {
+	for _, m := range slices.Concat(registry.Snapshot().Pool("internet").Members, registry.Snapshot().Pool("fax").Members) {
 		if m.InFlight() != 0 || m.Traffic.Open.Load() != 0 || m.Traffic.Idle.Load() != 0 {
 			z.t.Errorf("%s: %d in flight, %d open, %d idle", m.Spec.Name, m.InFlight(), m.Traffic.Open.Load(), m.Traffic.Idle.Load())
 		}

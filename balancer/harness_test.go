@@ -1,6 +1,7 @@
 package balancer_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -13,7 +14,6 @@ import (
 
 	"weir/balancer"
 	"weir/internal/backend"
-	"weir/internal/connector"
 	"weir/internal/faulty"
 )
 
@@ -27,6 +27,9 @@ type bench struct {
 	connectors map[string]*faulty.Server
 	registry   *backend.Registry
 	caps       map[string]backend.Capabilities
+	pools      map[string]string // of connectors that are not in the first pool
+	costs      map[string]int
+	panics     int // panic_percent of all pools
 	witness    *witness
 	deaf       bool // the witness forgets: for benchmarks
 	server     *balancer.Server
@@ -64,7 +67,7 @@ func newBench(t testing.TB, names ...string) *bench {
 	t.Helper()
 	b := &bench{
 		t: t, cfg: baseConfig(), names: names, connectors: map[string]*faulty.Server{},
-		caps: map[string]backend.Capabilities{}, witness: &witness{},
+		caps: map[string]backend.Capabilities{}, pools: map[string]string{}, costs: map[string]int{}, witness: &witness{},
 	}
 	for _, name := range names {
 		srv, err := faulty.New(faulty.Options{Name: name, Behaviour: faulty.Honest()})
@@ -84,21 +87,15 @@ func (b *bench) pool() *balancer.PoolConfig         { return &b.cfg.Pools[0] }
 // start runs the balancer; the test's end stops it and waits for everything.
 func (b *bench) start(maxConnections int) {
 	b.t.Helper()
-	b.registry = backend.NewRegistry([]backend.PoolConfig{{Name: "internet", MaxConnections: maxConnections}})
-	var specs []backend.Spec
-	for _, name := range b.names {
-		specs = append(specs, backend.Spec{Pool: "internet", Name: name, Address: b.connectors[name].Addr(), Weight: 100})
-	}
-	b.registry.SetMembers("internet", specs)
+	b.registry = backend.NewRegistry(nil)
+	b.setPools(maxConnections)
 	for _, name := range b.names {
 		b.setHealth(name, backend.HealthUp)
 	}
 	b.registry.SetStarted()
 	server, err := balancer.New(b.cfg, balancer.Deps{
 		Registry: b.registry, Observer: b.witness, Recorder: b.witness,
-		Dialers: map[string]connector.Dialer{"internet": {
-			Hostname: "mx.test", Timeouts: connector.Timeouts(b.cfg.Pools[0].Timeouts),
-		}},
+		Dialers: b.dialers(),
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -125,17 +122,32 @@ func (b *bench) start(maxConnections int) {
 	b.t.Cleanup(b.stop)
 }
 
-func (b *bench) setHealth(name string, h backend.Health) {
-	for _, m := range b.registry.Snapshot().Pool("internet").Members {
-		if m.Spec.Name == name {
-			b.registry.SetHealth(m.Backend, backend.HealthFact{Health: h, Reason: "set by the test", Capabilities: b.caps[name]})
-		}
+// setPools tells the registry of the config's pools and of who is in them.
+func (b *bench) setPools(maxConnections int) {
+	var pools []backend.PoolConfig
+	specs := map[string][]backend.Spec{}
+	for _, p := range b.cfg.Pools {
+		pools = append(pools, backend.PoolConfig{Name: p.Name, MaxConnections: maxConnections, PanicPercent: b.panics})
 	}
+	for _, name := range b.names {
+		pool := b.poolOf(name)
+		specs[pool] = append(specs[pool], backend.Spec{Pool: pool, Name: name, Address: b.connectors[name].Addr(), Weight: 100, Cost: b.costs[name]})
+	}
+	b.registry.SetPools(pools)
+	for pool, list := range specs {
+		b.registry.SetMembers(pool, list)
+	}
+}
+
+func (b *bench) poolOf(name string) string { return cmp.Or(b.pools[name], "internet") }
+
+func (b *bench) setHealth(name string, h backend.Health) {
+	b.registry.SetHealth(b.member(name), backend.HealthFact{Health: h, Reason: "set by the test", Capabilities: b.caps[name]})
 }
 
 // member returns a connector's live record.
 func (b *bench) member(name string) *backend.Backend {
-	return b.registry.Snapshot().Pool("internet").Member(name).Backend
+	return b.registry.Snapshot().Pool(b.poolOf(name)).Member(name).Backend
 }
 
 // witness is the balancer's observer and recorder.

@@ -7,9 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"weir/policies"
 )
 
 // listener is what stays of one listener through reloads: its sockets, and how
@@ -29,7 +32,10 @@ type listener struct {
 // the listener another one, which a session takes at its next MAIL.
 type front struct {
 	ListenerConfig
-	pool     *pool
+	pools    []*pool          // that it can reach: its own, or those that its routes lead to
+	all      map[string]*pool // those that were there when it was made: mail to postmaster may go anywhere
+	routes   *policies.Routes // nil: it has a pool of its own
+	offers   offerCache
 	hostname string
 	token    string // marks our own Received lines
 }
@@ -40,7 +46,7 @@ func newListener(name string) *listener {
 
 // same reports whether nothing is different for senders.
 func (f *front) same(o *front) bool {
-	return o != nil && f.pool == o.pool && f.hostname == o.hostname && f.token == o.token &&
+	return o != nil && slices.Equal(f.pools, o.pools) && f.routes == o.routes && f.hostname == o.hostname && f.token == o.token &&
 		reflect.DeepEqual(f.ListenerConfig, o.ListenerConfig)
 }
 

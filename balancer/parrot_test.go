@@ -104,11 +104,11 @@ func (p *parrot) obey(line string) bool {
 	}
 	switch cmd.Verb {
 	case smtp.VerbMail:
-		if _, err := smtp.ParseMail(cmd.Arg, true); err != nil {
+		if _, err := smtp.ParseMail(cmd.Arg, ^smtp.Extensions(0)); err != nil {
 			p.blame("%q: %v", line, err)
 		}
 	case smtp.VerbRcpt:
-		if _, err := smtp.ParseRcpt(cmd.Arg); err != nil {
+		if _, err := smtp.ParseRcpt(cmd.Arg, ^smtp.Extensions(0)); err != nil {
 			p.blame("%q: %v", line, err)
 		}
 	case smtp.VerbData:

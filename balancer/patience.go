@@ -34,9 +34,11 @@ func (t *transaction) mayMove() bool {
 	if t.patience.ended || len(t.asked) >= maxCandidates || t.content != nil && !t.content.movable() {
 		return false
 	}
-	for _, m := range t.pool.view().Members {
-		if m.Eligible && !slices.Contains(t.asked, m.Backend) {
-			return true
+	for i := range t.places {
+		for _, m := range t.places[i].pool.view().Members {
+			if m.Eligible && !slices.Contains(t.asked, m.Backend) && serves(m, t.req.Needs) {
+				return true
+			}
 		}
 	}
 	return false

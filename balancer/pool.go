@@ -19,7 +19,6 @@ type pool struct {
 	srv    *Server
 	policy *policies.Policy
 	cache  policies.Cache
-	offers offerCache
 	dialer connector.Dialer
 
 	next atomic.Pointer[pool] // what a reload put in its place
@@ -30,16 +29,28 @@ type pool struct {
 	waiting []chan struct{}                  // first in, first out
 }
 
-func newPool(s *Server, cfg PoolConfig, dialer connector.Dialer) (*pool, error) {
-	policy, err := policies.New(policies.Options{Policy: cfg.Policy, Hash: cfg.Hash, Affinity: cfg.Affinity, AffinityTTL: cfg.AffinityTTL})
-	if err != nil {
-		return nil, err
+// newPool makes a pool. What its policy has learned is kept where only other
+// things have changed; before is nil where there was no such pool.
+func newPool(s *Server, cfg PoolConfig, dialer connector.Dialer, before *pool) (*pool, error) {
+	var policy *policies.Policy
+	if before != nil && before.choosing() == cfg.choosing() {
+		policy = before.policy
+	} else {
+		var err error
+		if policy, err = policies.New(cfg.choosing()); err != nil {
+			return nil, err
+		}
 	}
 	dialer.Buffers = s.buffers
 	return &pool{
 		PoolConfig: cfg, srv: s, policy: policy, dialer: dialer,
 		idle: map[*backend.Backend][]*upstream{},
 	}, nil
+}
+
+// choosing is how the pool's connectors are chosen.
+func (c *PoolConfig) choosing() policies.Options {
+	return policies.Options{Policy: c.Policy, Hash: c.Hash, Affinity: c.Affinity, AffinityTTL: c.AffinityTTL}
 }
 
 // view returns the pool as it is now: one without members, when a reload has
@@ -80,8 +91,9 @@ func (p *pool) retire(next *pool) {
 	p.tidy(time.Now())
 }
 
-// candidates returns what the pool offers now.
-func (p *pool) candidates() *policies.Candidates { return p.cache.Of(p.view()) }
+// candidates returns what the pool offers now; calm is without those that are only
+// used in panic.
+func (p *pool) candidates(calm bool) *policies.Candidates { return p.cache.Of(p.view(), calm) }
 
 // usable reports whether a connector may still get mail. Candidates are chosen
 // from one snapshot, and a failover may come much later.

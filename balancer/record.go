@@ -30,8 +30,8 @@ type Record struct {
 	Rcpts                 []string // the recipients asked for, at most [MaxRecordedRcpts]
 	RcptCount             int      // all recipients asked for
 	Accepted              int      // recipients that the connector took
-	Pool, Backend         string   // names; Backend is the connector that answered last
-	Tries                 []Try    // connectors that were left
+	Pool, Backend         string   // names; Backend is the connector that answered last; Pool is empty until the way is known
+	Tries                 []Try    // connectors that were left or passed over; of the latter only the first few
 	Replays               int      // moves to another connector
 	Stage                 backend.Stage
 	Reached               bool       // whether any stage was reached, that is Stage means something
@@ -49,7 +49,7 @@ type Record struct {
 // MaxRecordedRcpts bounds the recipients that a [Record] names.
 const MaxRecordedRcpts = 50
 
-// Try is a connector that was asked and left.
+// Try is a connector that was asked and left, or passed over.
 type Try struct {
 	Backend string `json:"backend"`
 	Why     string `json:"why"`

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"weir/internal/connector"
+	"weir/policies"
 )
 
 // setup is what a config makes of the data path. It never changes: a reload
@@ -15,6 +17,9 @@ type setup struct {
 	pools     map[string]*pool
 	listeners []*listener // in the order of the config
 	fronts    []*front    // of each listener
+	list      []policies.Route
+	hostname  string
+	routes    *policies.Routes // the table of both
 }
 
 func (u *setup) listener(name string) *listener {
@@ -75,17 +80,20 @@ func (s *Server) arrange(cfg Config, dialers map[string]connector.Dialer, before
 		p := before.pools[pc.Name]
 		if p == nil || p.PoolConfig != pc || !sameDialer(p.dialer, dialer) {
 			var err error
-			if p, err = newPool(s, pc, dialer); err != nil {
+			if p, err = newPool(s, pc, dialer, p); err != nil {
 				return nil, fmt.Errorf("making pool %s: %w", pc.Name, err)
 			}
 		}
 		next.pools[pc.Name] = p
 	}
+	if err := next.addRoutes(&cfg, before); err != nil {
+		return nil, err
+	}
 	token := "(weir/" + cfg.Cluster + ")"
 	for _, lc := range cfg.Listeners {
-		f := &front{ListenerConfig: lc, pool: next.pools[lc.Pool], hostname: cfg.Hostname, token: token}
-		if f.pool == nil {
-			return nil, fmt.Errorf("listener %s: no pool %q", lc.Name, lc.Pool)
+		f := &front{ListenerConfig: lc, all: next.pools, hostname: cfg.Hostname, token: token}
+		if err := f.find(next); err != nil {
+			return nil, fmt.Errorf("listener %s: %w", lc.Name, err)
 		}
 		l := before.listener(lc.Name)
 		if l == nil {
@@ -96,6 +104,50 @@ func (s *Server) arrange(cfg Config, dialers map[string]connector.Dialer, before
 		next.listeners, next.fronts = append(next.listeners, l), append(next.fronts, f)
 	}
 	return next, nil
+}
+
+// addRoutes takes the routes in; the table of equal ones is kept.
+func (u *setup) addRoutes(cfg *Config, before *setup) error {
+	for i := range cfg.Routes {
+		for _, to := range cfg.Routes[i].To {
+			if u.pools[to.Pool] == nil {
+				return fmt.Errorf("%s: no pool %q", cfg.Routes[i].Name, to.Pool)
+			}
+		}
+	}
+	u.list, u.hostname, u.routes = cfg.Routes, cfg.Hostname, before.routes
+	if u.routes == nil || u.hostname != before.hostname || !reflect.DeepEqual(u.list, before.list) {
+		u.routes = policies.NewRoutes(u.list, u.hostname)
+	}
+	return nil
+}
+
+// find has the listener find the pools that it can reach.
+func (f *front) find(u *setup) error {
+	if f.Pool != "" {
+		p := u.pools[f.Pool]
+		if p == nil {
+			return fmt.Errorf("no pool %q", f.Pool)
+		}
+		f.pools = []*pool{p}
+		return nil
+	}
+	f.routes = u.routes
+	for i := range u.list {
+		r := &u.list[i]
+		if len(r.Listeners) > 0 && !slices.Contains(r.Listeners, f.Name) {
+			continue
+		}
+		for _, to := range r.To {
+			if p := u.pools[to.Pool]; !slices.Contains(f.pools, p) {
+				f.pools = append(f.pools, p)
+			}
+		}
+	}
+	if len(f.pools) == 0 {
+		return errors.New("it has no pool, and no route is for it")
+	}
+	return nil
 }
 
 // sameDialer compares the settings of two dialers. Functions cannot be compared;

@@ -19,6 +19,7 @@ func (t *transaction) failed(ticket backend.Ticket, f *fault) {
 	now := time.Now()
 	outcome := f.outcome(now)
 	t.noteMove(&ticket, f)
+	t.blame(f)
 	maybeMessage := ticket.Stage >= backend.StageMail && ticket.Stage <= backend.StageBody && f.kind == faultLost && !f.ordered
 	switch {
 	case !maybeMessage:
@@ -63,6 +64,7 @@ func (t *transaction) passed(ticket backend.Ticket) {
 	}
 	o := backend.Outcome{Verdict: backend.Success, At: time.Now(), Code: t.reply.Code}
 	if t.reply.Class() == 4 {
+		t.part.failed = true // to put off at once is not to be fast
 		o.Verdict, o.Full, o.Why = backend.Deferral, isFull(&t.reply), t.reply.String()
 		if ticket.Stage == backend.StageRcpt {
 			// One message to many recipients is one sign, not many.

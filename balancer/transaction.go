@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"weir/internal/backend"
 	"weir/internal/smtp"
 	"weir/policies"
 )
@@ -29,21 +28,19 @@ const (
 // answer to its content. It is lent to a session by the server.
 type transaction struct {
 	s     *session
-	pool  *pool
+	pool  *pool // of the connector that has it, or had it last
 	id    string
 	began time.Time
 	mail  smtp.Mail
 
 	group    []recipient // gathered, not yet answered
+	wanted   []int       // those of the group that a connector is to answer
 	accepted []string    // the sender was told that these are fine
 	refused  bool        // some recipient was refused
 
-	req        policies.Request
-	cursor     policies.Cursor
-	chosen     bool // the policy was asked already
-	passedBusy bool // in its order some candidate had no place
-	asked      []*backend.Backend
+	choice
 	at         *attempt // the connector that has the transaction now
+	part       part     // how it does
 	spare      attempt  // storage of at
 	unsettled  *unsettled
 	lastFault  fault
@@ -68,6 +65,7 @@ type recipient struct {
 	to          string
 	reply       smtp.Reply
 	byConnector bool
+	own         bool // weir has answered: no connector is asked
 }
 
 func newTransaction() *transaction { return &transaction{} }
@@ -76,11 +74,11 @@ func newTransaction() *transaction { return &transaction{} }
 func (s *session) begin(mail smtp.Mail) {
 	t := s.srv.txs.Get().(*transaction)
 	s.messages++
-	t.s, t.pool, t.mail, t.began = s, s.front.pool, mail, time.Now()
+	t.s, t.mail, t.began = s, mail, time.Now()
 	t.id = s.id + "-" + strconv.Itoa(s.messages)
 	t.rec = Record{
 		Session: s.id, ID: t.id, Listener: s.front.Name, Client: s.client, HELO: s.helo,
-		From: mail.From, Pool: t.pool.Name, Rcpts: t.rec.Rcpts[:0], Tries: t.rec.Tries[:0],
+		From: mail.From, Pool: s.front.Pool, Rcpts: t.rec.Rcpts[:0], Tries: t.rec.Tries[:0],
 		Reply: t.rec.Reply,
 	}
 	t.rec.Reply.Reset()
@@ -91,7 +89,7 @@ func (s *session) begin(mail smtp.Mail) {
 func (t *transaction) gather(to string) {
 	if n := len(t.group); n < cap(t.group) {
 		t.group = t.group[:n+1] // its reply's buffer is used again
-		t.group[n].to, t.group[n].byConnector = to, false
+		t.group[n].to, t.group[n].byConnector, t.group[n].own = to, false, false
 		t.group[n].reply.Reset()
 	} else {
 		t.group = append(t.group, recipient{to: to})
@@ -108,12 +106,13 @@ func (t *transaction) flushGroup(withData bool) {
 	if len(t.group) == 0 {
 		return
 	}
-	if t.verdict.Code == 0 {
+	t.route()
+	if t.verdict.Code == 0 && len(t.wanted) > 0 {
 		t.envelope(withData)
 	}
 	for i := range t.group {
 		r := &t.group[i]
-		if t.verdict.Code != 0 {
+		if t.verdict.Code != 0 && !r.own {
 			r.reply.CopyFrom(&t.verdict)
 			r.byConnector = t.verdictByConnector
 		}
@@ -130,11 +129,11 @@ func (t *transaction) flushGroup(withData bool) {
 	if t.at != nil && t.verdict.Code == 0 {
 		t.at.confirmed = len(t.accepted)
 	}
-	t.group = t.group[:0]
+	t.group, t.wanted = t.group[:0], t.wanted[:0]
 }
 
-// envelope has the gathered recipients answered by a connector. The answers are
-// in the group afterwards, unless there is a verdict.
+// envelope has the wanted recipients answered by a connector. The answers are in
+// the group afterwards, unless there is a verdict.
 func (t *transaction) envelope(withData bool) {
 	if len(t.asked) == 0 && !t.settleIn() {
 		return
@@ -142,14 +141,10 @@ func (t *transaction) envelope(withData bool) {
 	t.reach(goalEnvelope, withData, time.Now().Add(totalRcpt))
 }
 
-// settleIn has the transaction begin in the pool as it is now: the sender may
-// have taken its time since MAIL. It returns false when there is a verdict.
+// settleIn has the transaction begin on its way as it is now: the sender may have
+// taken its time since MAIL. It returns false when there is a verdict.
 func (t *transaction) settleIn() bool {
-	t.pool = t.pool.latest()
-	if t.pool.removed() {
-		t.decide(451, enhanced(4, 3, 2), "No connector is available, try again later")
-		return false
-	}
+	t.req = policies.Request{Client: t.s.client.Addr(), From: t.mail.From, Rcpt: t.group[t.wanted[0]].to, Needs: t.needs()}
 	return t.able()
 }
 
@@ -158,6 +153,8 @@ func (t *transaction) decide(code int, enh smtp.EnhancedCode, text string) {
 	t.verdict = smtp.NewReply(code, enh, text+" (weir "+t.id+")")
 	t.verdictByConnector = false
 }
+
+func (t *transaction) decideIn(w words) { t.decide(w.Code, w.Enhanced, w.Text) }
 
 // decideAs fixes it to a connector's answer.
 func (t *transaction) decideAs(reply *smtp.Reply) {
@@ -169,8 +166,8 @@ func (t *transaction) decideAs(reply *smtp.Reply) {
 }
 
 // end answers in weir's own words and ends the transaction.
-func (t *transaction) end(code int, enh smtp.EnhancedCode, text string, outcome Outcome) {
-	t.decide(code, enh, text)
+func (t *transaction) end(w words, outcome Outcome) {
+	t.decideIn(w)
 	t.endWithVerdict(outcome)
 }
 
@@ -230,11 +227,14 @@ func (t *transaction) close(outcome Outcome) {
 // buffers.
 func (t *transaction) forget() {
 	*t = transaction{
-		group: t.group[:0], accepted: t.accepted[:0], asked: t.asked[:0],
+		group: t.group[:0], wanted: t.wanted[:0], accepted: t.accepted[:0],
+		choice:  choice{places: t.places[:0], asked: t.asked[:0], noted: t.noted[:0]},
 		verdict: t.verdict, reply: t.reply, rec: t.rec, store: t.store, scratch: t.scratch[:0], spare: attempt{refusal: t.spare.refusal},
 	}
 	clear(t.accepted[:cap(t.accepted)])
+	clear(t.places[:cap(t.places)])
 	clear(t.asked[:cap(t.asked)])
+	clear(t.noted[:cap(t.noted)])
 	t.verdict.Reset()
 	t.reply.Reset()
 }

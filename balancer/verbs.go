@@ -107,6 +107,14 @@ func (s *session) onQuit() {
 	s.finish("quit")
 }
 
+// parameters returns what MAIL and RCPT may carry: what EHLO offered (P38).
+func (s *session) parameters() smtp.Extensions {
+	if !s.extended {
+		return 0
+	}
+	return smtp.Extensions(s.offer.ext)
+}
+
 // onMail checks MAIL and holds it: the pool is not known before the first
 // recipient is.
 func (s *session) onMail(arg []byte) {
@@ -126,7 +134,7 @@ func (s *session) onMail(arg []byte) {
 		s.finish("messages_per_connection reached")
 		return
 	}
-	mail, err := smtp.ParseMail(arg, s.extended)
+	mail, err := smtp.ParseMail(arg, s.parameters())
 	switch {
 	case err != nil:
 		s.complainOf(err)
@@ -139,9 +147,9 @@ func (s *session) onMail(arg []byte) {
 	s.begin(mail)
 	switch {
 	case s.offer.size > 0 && mail.Size > s.offer.size:
-		s.tx.end(552, enhanced(5, 3, 4), "Message is larger than "+strconv.FormatInt(s.offer.size, 10)+" octets", Rejected)
-	case s.front.pool.view().Eligible == 0:
-		s.tx.end(451, enhanced(4, 3, 2), "No connector is available, try again later", Deferred)
+		s.tx.end(tooLarge(s.offer.size), Rejected)
+	case !s.front.anybody():
+		s.tx.end(noConnector, Deferred)
 	default:
 		s.reply(250, enhanced(2, 1, 0), "Sender OK")
 	}
@@ -164,7 +172,7 @@ func (s *session) onRcpt(arg []byte) {
 		s.outOfTurn("MAIL first")
 		return
 	}
-	rcpt, err := smtp.ParseRcpt(arg)
+	rcpt, err := smtp.ParseRcpt(arg, t.mail.ForRcpt(s.parameters()))
 	if err != nil {
 		t.flushGroup(false)
 		s.complainOf(err)
