@@ -11,6 +11,7 @@ import (
 type answers struct {
 	ring [40]answer
 	next int
+	held sample    // what is in the ring; its since is not kept
 	sums [2]sample // of this quarter of an hour, and of the one before
 }
 
@@ -28,6 +29,13 @@ type sample struct {
 const sumFor = 15 * time.Minute
 
 func (a *answers) add(deferral bool, now time.Time) {
+	if old := a.ring[a.next]; !old.at.IsZero() {
+		a.held.n--
+		if old.deferral {
+			a.held.deferrals--
+		}
+	}
+	a.held.add(deferral)
 	a.ring[a.next] = answer{now, deferral}
 	a.next = (a.next + 1) % len(a.ring)
 	a.turn(now)
@@ -42,9 +50,19 @@ func (a *answers) turn(now time.Time) {
 	}
 }
 
-// latest sums up the last answers, of whatever age but not before since.
+// latest sums up the last answers, of whatever age but not before since. They came
+// in their order, so that all of them need not be looked at.
 func (a *answers) latest(since time.Time) sample {
-	var s sample
+	s := a.held
+	if oldest := a.ring[a.next]; !oldest.at.IsZero() {
+		s.since = oldest.at
+	} else {
+		s.since = a.ring[0].at
+	}
+	if !s.since.Before(since) {
+		return s
+	}
+	s = sample{}
 	for _, x := range a.ring {
 		if x.at.IsZero() || x.at.Before(since) {
 			continue

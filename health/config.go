@@ -53,13 +53,13 @@ type Expect struct {
 // Depth is how far into the dialogue a probe goes.
 type Depth uint8
 
-// The depths, each including the ones before it, except that only the starttls
-// probe speaks TLS.
+// The depths, each including the ones before it. All use the TLS of the pool; the
+// starttls probe wants TLS even where the pool does not.
 const (
 	DepthTCP Depth = iota
 	DepthBanner
 	DepthEHLO
-	DepthStartTLS // STARTTLS, the handshake, EHLO again
+	DepthStartTLS // STARTTLS (or the implicit TLS of the pool), the handshake, EHLO again
 	DepthEnvelope // MAIL, RCPT, RSET
 	DepthMessage  // MAIL, RCPT, DATA, a message
 )

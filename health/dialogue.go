@@ -2,9 +2,7 @@ package health
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"net"
 	"strings"
 	"time"
 
@@ -25,60 +23,23 @@ type Line struct {
 	Text string        // without CRLF and without control characters
 }
 
-// tap is a probe's connection. It keeps the dialogue that passes through it, and
-// can be cut from another goroutine.
+// tap keeps the dialogue of a probe. It is a [connector.Transcript].
 type tap struct {
-	net.Conn          // what is spoken through: the wire, or TLS over it
-	wire     net.Conn // set once
-	began    time.Time
-	lines    []Line
-	rest     []byte // received, of a line that is not complete yet
+	began time.Time
+	lines []Line
+	rest  []byte // received, of a line that is not complete yet
 }
 
-// tapped returns a dialer whose connection goes through t.
-func tapped(dialer connector.Dialer, t *tap) connector.Dialer {
-	dial := dialer.DialContext
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	dialer.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		t.Conn, t.wire = conn, conn
-		return t, nil
-	}
-	return dialer
-}
-
-// Read implements [net.Conn].
-func (t *tap) Read(p []byte) (int, error) {
-	n, err := t.Conn.Read(p)
-	t.rest = t.keep(append(t.rest, p[:n]...), false)
+// Heard implements [connector.Transcript].
+func (t *tap) Heard(p []byte) {
+	t.rest = t.keep(append(t.rest, p...), false)
 	if len(t.rest) > maxDialogueLine {
 		t.rest = t.rest[:maxDialogueLine]
 	}
-	return n, err
 }
 
-// Write implements [net.Conn].
-func (t *tap) Write(p []byte) (int, error) {
-	t.keep(p, true) // commands are written whole
-	return t.Conn.Write(p)
-}
-
-// CloseWrite closes our side only, where the connection can do that.
-func (t *tap) CloseWrite() error {
-	if half, ok := t.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// cut ends what waits on the connection at once. Unlike the rest it may be
-// called from any goroutine.
-func (t *tap) cut() { _ = t.wire.Close() }
+// Sent implements [connector.Transcript].
+func (t *tap) Sent(p []byte) { t.keep(p, true) } // commands are written whole
 
 // note adds a line of ours about the connection.
 func (t *tap) note(text string) {
@@ -127,5 +88,5 @@ func (u unmet) Error() string {
 func outOfStep(err error) bool {
 	var failure *connector.Error
 	var polite unmet
-	return errors.As(err, &failure) && failure.Err != nil && !errors.As(err, &polite)
+	return errors.As(err, &failure) && failure.Err != nil && !errors.As(err, &polite) && !errors.Is(err, connector.ErrNotOffered)
 }

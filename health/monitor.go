@@ -118,10 +118,7 @@ func (m *Monitor) Begin(b *backend.Backend, stage backend.Stage, now time.Time) 
 	}
 	w.pool.mu.Lock()
 	defer w.pool.mu.Unlock()
-	t.Slot = w.machine.begin(stage, now)
-	if stage < backend.StageFinalDot && !w.pool.jury.moves.futile(now) {
-		t.Patience = w.machine.patience[stage]
-	}
+	w.begin(&t)
 	return t
 }
 

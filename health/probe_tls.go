@@ -1,68 +1,42 @@
 package health
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"time"
 
-	"weir/internal/backend"
 	"weir/internal/connector"
-	"weir/internal/smtp"
 )
 
-// secure goes on in TLS (RFC 3207) and says EHLO again, as the extensions that
-// were announced before are void there.
-func (v *visit) secure(ctx context.Context) error {
-	if err := v.startTLS(); err != nil {
-		return err
+// inspect says what TLS there is on the connection and what its certificate is
+// worth, also where nobody asks for that: mail may pass all the same.
+func (v *visit) inspect() {
+	state := v.conn.TLS()
+	if state == nil {
+		return
 	}
-	err := v.step(backend.StageTLS, func(deadline time.Time) error {
-		if err := v.shakeHands(ctx, deadline); err != nil {
-			return &connector.Error{Stage: backend.StageTLS, Err: err}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+	v.report.Certificate = state.PeerCertificates[0].NotAfter
+	v.tap.note(fmt.Sprintf("%s, %s, certificate until %s",
+		tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite), day(v.report.Certificate)))
+	if err := v.prober.dialer.TLS.Check(v.spec.Address, state); err != nil {
+		v.tap.note(fmt.Sprintf("the certificate is not verified: %v", err))
+	} else {
+		v.tap.note("the certificate is verified")
 	}
 	v.remark()
-	return v.hello()
 }
 
-func (v *visit) startTLS() error {
-	if !v.offered("STARTTLS") {
-		return v.step(backend.StageTLS, func(time.Time) error {
-			return &connector.Error{Stage: backend.StageTLS, Err: unmet{"STARTTLS"}}
-		})
+// noteProxy says that a PROXY header, which is no part of the dialogue, goes ahead.
+func (v *visit) noteProxy() {
+	if v.prober.cfg.Probe < DepthBanner {
+		return
 	}
-	_, err := v.command(backend.StageTLS, "STARTTLS", 2)
-	return err
-}
-
-// shakeHands does not verify the certificate: the probe asks whether mail can
-// pass, and how long the certificate lasts. It puts TLS below the dialogue, so
-// that what is kept of it stays readable.
-func (v *visit) shakeHands(ctx context.Context, deadline time.Time) error {
-	if v.conn.Look() != smtp.Quiet {
-		// What came in plaintext must not be read as if it had come in TLS (P23).
-		return errors.New("plaintext behind the answer to STARTTLS")
+	switch v.prober.dialer.Identity {
+	case connector.IdentityProxyV1:
+		v.tap.note("PROXY v1 header with weir's own address")
+	case connector.IdentityProxyV2:
+		v.tap.note("PROXY v2 header, LOCAL")
 	}
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	secure := tls.Client(v.tap.wire, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // see above
-	if err := secure.HandshakeContext(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return err
-	}
-	state := secure.ConnectionState()
-	v.tap.Conn = secure
-	v.report.Certificate = state.PeerCertificates[0].NotAfter
-	v.tap.note(fmt.Sprintf("%s, certificate until %s", tls.VersionName(state.Version), day(v.report.Certificate)))
-	return nil
 }
 
 // remark says that the certificate is about to end, or has.

@@ -2,8 +2,8 @@ package health
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"weir/internal/backend"
@@ -31,7 +31,7 @@ type Report struct {
 	Began        time.Time
 	Took         time.Duration // until the verdict; saying goodbye is not in it
 	Stages       [backend.Stages]time.Duration
-	Capabilities backend.Capabilities // of the first EHLO; Known is false when it was not reached
+	Capabilities backend.Capabilities // as mail would meet them: behind TLS, where the pool uses it; Known is false when EHLO was not reached
 	Offers       []string             // the keywords of all EHLOs, in capitals, sorted
 	Rcpt         smtp.Reply           // the answer to RCPT; Code 0: none
 	Certificate  time.Time            // when the connector's certificate ends; zero: none was seen
@@ -40,8 +40,10 @@ type Report struct {
 }
 
 // NewProber returns a prober that speaks SMTP to the depth that cfg asks for.
-// Each stage has the dialer's timeout for it, the whole probe that of cfg.
+// Each stage has the dialer's timeout for it, the whole probe that of cfg. TLS and
+// identity are the dialer's, as for mail, but no client is named.
 func NewProber(cfg Config, dialer connector.Dialer) Prober {
+	dialer.Client = connector.Client{}
 	return &smtpProber{cfg: cfg, dialer: dialer}
 }
 
@@ -53,18 +55,15 @@ type smtpProber struct {
 // Probe implements [Prober].
 func (p *smtpProber) Probe(ctx context.Context, spec backend.Spec) (Report, error) {
 	now := time.Now()
-	tap := &tap{began: now}
-	v := &visit{prober: p, spec: spec, tap: tap, deadline: now.Add(p.cfg.Timeout), report: Report{Depth: p.cfg.Probe, Began: now}}
-	err := v.connect(ctx)
+	v := &visit{prober: p, spec: spec, tap: &tap{began: now}, deadline: now.Add(p.cfg.Timeout), report: Report{Depth: p.cfg.Probe, Began: now}}
+	defer func() { v.uncut() }()
+	err := v.reach(ctx)
 	if err == nil {
-		// Everything after the connect waits on the connection, not on ctx.
-		uncut := context.AfterFunc(ctx, tap.cut)
-		defer uncut()
-		err = v.talk(ctx)
+		err = v.talk()
 	}
 	v.report.Took = time.Since(now)
 	v.leave(err)
-	v.report.Dialogue = tap.lines
+	v.report.Dialogue = v.tap.lines
 	return v.report, err
 }
 
@@ -74,41 +73,105 @@ type visit struct {
 	spec     backend.Spec
 	tap      *tap
 	conn     *connector.Conn // nil before it is connected
+	stop     func() bool     // ends the watch for the end of ctx
 	deadline time.Time
+	stage    time.Time // when the stage that the dialer is at began
 	report   Report
 }
 
-func (v *visit) connect(ctx context.Context) error {
-	dialer := tapped(v.prober.dialer, v.tap)
+// reach goes as far as the dialer does: for a probe of that depth, to EHLO. Where
+// opportunistic TLS fails mail goes in plaintext (P3), and so does the probe.
+func (v *visit) reach(ctx context.Context) error {
+	dialer := v.dialer()
+	err := v.arrive(ctx, dialer)
+	if plain := dialer.Fallback(err); plain != nil && ctx.Err() == nil {
+		v.report.Remark = fmt.Sprintf("mail goes in plaintext, as TLS fails: %v", err)
+		v.tap.note(fmt.Sprintf("%v; once more, in plaintext", err))
+		v.conn.HangUp(time.Now().Add(farewell))
+		v.tap.rest = nil
+		err = v.arrive(ctx, plain)
+	}
+	return err
+}
+
+// dialer is the pool's. A probe of TLS wants TLS, whatever is enough for mail.
+func (v *visit) dialer() *connector.Dialer {
+	dialer := v.prober.dialer
+	dialer.Transcript, dialer.Watch = v.tap, v
+	if v.prober.cfg.Probe == DepthStartTLS && dialer.TLS.Mode < connector.TLSRequired {
+		dialer.TLS.Mode, dialer.TLS.Verify = connector.TLSRequired, false
+	}
+	return &dialer
+}
+
+func (v *visit) arrive(ctx context.Context, dialer *connector.Dialer) error {
+	if err := v.connect(ctx, dialer); err != nil || v.prober.cfg.Probe < DepthBanner {
+		return err
+	}
+	to := backend.StageBanner
+	if v.prober.cfg.Probe >= DepthEHLO {
+		to = backend.StageEHLO
+	}
+	err := dialer.Welcome(v.conn, to, v.deadline)
+	if err != nil && !v.stage.IsZero() {
+		v.report.Stages[v.report.Stage] += time.Since(v.stage)
+	}
+	v.learn()
+	return err
+}
+
+func (v *visit) connect(ctx context.Context, dialer *connector.Dialer) error {
 	return v.step(backend.StageConnect, func(deadline time.Time) error {
-		ctx, cancel := context.WithDeadline(ctx, deadline)
+		connecting, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
-		conn, err := dialer.Connect(ctx, v.spec.Address)
+		conn, err := dialer.Connect(connecting, v.spec.Address)
 		if err != nil {
 			return err
 		}
-		v.conn = conn
+		v.uncut()
+		// Everything after the connect waits on the connection, not on ctx.
+		v.conn, v.stop = conn, context.AfterFunc(ctx, conn.Abort)
+		v.noteProxy()
 		return nil
 	})
 }
 
-// talk goes through the dialogue as deep as the probe is meant to go.
-func (v *visit) talk(ctx context.Context) error {
-	depth := v.prober.cfg.Probe
-	if depth < DepthBanner {
-		return nil
+// uncut ends the watch over the connection.
+func (v *visit) uncut() {
+	if v.stop != nil {
+		v.stop()
 	}
-	if err := v.step(backend.StageBanner, v.conn.Greet); err != nil || depth < DepthEHLO {
-		return err
+}
+
+// Begin implements [connector.StageWatch].
+func (v *visit) Begin(stage backend.Stage, now time.Time) time.Duration {
+	v.report.Stage, v.stage = stage, now
+	return 0
+}
+
+// Passed implements [connector.StageWatch].
+func (v *visit) Passed(stage backend.Stage, took time.Duration) {
+	v.report.Stages[stage] += took
+	v.stage = time.Time{}
+	if stage == backend.StageTLS {
+		v.inspect()
 	}
-	if err := v.hello(); err != nil {
-		return err
-	}
+}
+
+// learn takes in what the connector has shown, however far that was.
+func (v *visit) learn() {
 	v.report.Capabilities = v.conn.Capabilities()
-	if depth == DepthStartTLS {
-		if err := v.secure(ctx); err != nil {
-			return err
-		}
+	if v.prober.dialer.TLS.Mode == connector.TLSOff {
+		v.report.Capabilities = v.conn.PlainCapabilities() // the TLS was the probe's own wish
+	}
+	v.report.Offers = slices.Sorted(slices.Values(v.conn.Keywords()))
+}
+
+// talk goes through the dialogue behind EHLO as deep as the probe is meant to go.
+func (v *visit) talk() error {
+	depth := v.prober.cfg.Probe
+	if depth < DepthEHLO {
+		return nil
 	}
 	if err := v.expected(); err != nil {
 		return err
@@ -123,39 +186,11 @@ func (v *visit) talk(ctx context.Context) error {
 	}
 }
 
-// hello says EHLO, and adds to what the connector has offered before.
-func (v *visit) hello() error {
-	err := v.step(backend.StageEHLO, func(deadline time.Time) error {
-		return v.conn.Hello(v.prober.dialer.Hostname, deadline)
-	})
-	if err != nil {
-		return err
-	}
-	for _, line := range v.conn.Offers() {
-		v.report.Offers = append(v.report.Offers, keywordOf(line))
-	}
-	slices.Sort(v.report.Offers)
-	v.report.Offers = slices.Compact(v.report.Offers)
-	return nil
-}
-
-// keywordOf returns the keyword of a line of EHLO; "AUTH=PLAIN" is an old way to
-// write AUTH.
-func keywordOf(line string) string {
-	word := strings.TrimSpace(line)
-	if end := strings.IndexAny(word, " ="); end >= 0 {
-		word = word[:end]
-	}
-	return strings.ToUpper(word)
-}
-
-func (v *visit) offered(keyword string) bool { return slices.Contains(v.report.Offers, keyword) }
-
 // expected fails a connector that does not offer what the config wants of it.
 func (v *visit) expected() error {
 	var missing unmet
 	for _, keyword := range v.prober.cfg.Expect.Capabilities {
-		if !v.offered(keyword) {
+		if !slices.Contains(v.report.Offers, keyword) {
 			missing = append(missing, keyword)
 		}
 	}

@@ -106,11 +106,15 @@ func (w *watch) plan(pause float64) time.Duration {
 // sooner brings the next probe forward, but leaves the connector the fast
 // interval since the last one.
 func (w *watch) sooner() time.Duration {
+	w.bringForward()
+	return max(time.Until(w.due), 0)
+}
+
+func (w *watch) bringForward() {
 	soon := w.ended.Add(time.Duration(w.jittered(w.pool.set.Load().FastInterval)))
 	if soon.Before(w.due) {
 		w.due = soon
 	}
-	return max(time.Until(w.due), 0)
 }
 
 // jittered spreads a pause evenly around its length.
@@ -141,6 +145,11 @@ func (w *watch) probe(ctx context.Context) {
 	}
 	w.pool.mu.Lock()
 	defer w.pool.mu.Unlock()
+	w.probed(report, err)
+}
+
+// probed takes in the probe that has just ended. The caller holds the pool's lock.
+func (w *watch) probed(report Report, err error) {
 	found := w.pool.review.judge(w.ended, w.backend.ID(), len(w.pool.watches), &report, err)
 	w.machine.depth, w.machine.note = found.reached, found.note
 	w.machine.probed(w.ended, found.err)
@@ -194,6 +203,15 @@ func (w *watch) wanted() bool {
 	m := pool.Member(w.backend.ID().Name)
 	return m != nil && m.Backend == w.backend && m.Admin.Admin == backend.AdminEnabled &&
 		m.Spec.Maintenance == "" && m.Spec.Critical == ""
+}
+
+// begin notes an attempt that begins, and how long to be patient with it. The
+// caller holds the pool's lock.
+func (w *watch) begin(t *backend.Ticket) {
+	t.Slot = w.machine.begin(t.Stage, t.Began)
+	if t.Stage < backend.StageFinalDot && !w.pool.jury.moves.futile(t.Began) {
+		t.Patience = w.machine.patience[t.Stage]
+	}
 }
 
 // end takes in how an attempt ended. The caller holds the pool's lock.

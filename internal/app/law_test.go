@@ -41,6 +41,7 @@ func house() map[string]room {
 		connector:          {2, []string{backend, smtp}},
 		events:             {2, []string{backend}},
 		history:            {2, none},
+		"internal/certs":   {2, []string{disk}},
 		policies:           {2, []string{backend}},
 		"discovery":        {2, []string{backend, disk}},
 		"internal/cluster": {2, []string{backend, disk}},

@@ -1,9 +1,9 @@
 package connector
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"weir/internal/backend"
@@ -12,36 +12,94 @@ import (
 
 // Conn is a connection to a connector. It is used by one goroutine at a time.
 type Conn struct {
-	nc     net.Conn
-	raw    syscall.RawConn // nil where the connection has no descriptor
-	in     *smtp.Reader
-	out    []byte
-	banner string
-	caps   backend.Capabilities
-	offers []string
-	now    instantWrite
+	nc         net.Conn // the socket
+	wire       *wire    // the socket, written to with patience
+	ear        ear
+	secure     *tls.Conn     // over wire; nil in plaintext
+	stream     io.ReadWriter // wire or secure
+	transcript Transcript
+	buffers    *smtp.Buffers
+	in         *smtp.Reader
+	out        []byte
+	address    string
+	banner     string
+	caps       backend.Capabilities
+	plain      backend.Capabilities // of the first EHLO
+	offers     []string
+	keywords   []string // of all EHLOs
+	said       attributes
+	client     Client
+	named      bool // the connector was told of a client
+}
+
+// Transcript is told what is said on a connection: what goes below TLS in
+// plaintext, and no PROXY header. It must not keep the slices.
+type Transcript interface {
+	Sent(p []byte)
+	Heard(p []byte)
 }
 
 func newConn(nc net.Conn, buffers *smtp.Buffers) *Conn {
-	c := &Conn{nc: nc, in: smtp.NewReader(nc, buffers)}
-	if sc, ok := nc.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
-			c.now.init()
-		}
-	}
+	c := &Conn{nc: nc, wire: newWire(nc), buffers: buffers}
+	c.ear.wire = c.wire
+	c.speakOver(c.wire)
 	return c
+}
+
+// speakOver makes stream what is spoken through.
+func (c *Conn) speakOver(stream io.ReadWriter) {
+	c.stream = stream
+	if c.in != nil {
+		c.in.Release()
+	}
+	src := io.Reader(stream)
+	if c.transcript != nil {
+		src = &overheard{src: stream, to: c.transcript}
+	}
+	c.in = smtp.NewReader(src, c.buffers)
+}
+
+// overheard is a stream of which a transcript is told what was read.
+type overheard struct {
+	src io.Reader
+	to  Transcript
+}
+
+// Read implements [io.Reader].
+func (o *overheard) Read(p []byte) (int, error) {
+	n, err := o.src.Read(p)
+	if n > 0 {
+		o.to.Heard(p[:n])
+	}
+	return n, err
 }
 
 // Banner returns the text of the connector's greeting.
 func (c *Conn) Banner() string { return c.banner }
 
-// Capabilities returns what EHLO announced on this connection.
+// Capabilities returns what the last EHLO announced on this connection: inside of
+// TLS, where there is TLS.
 func (c *Conn) Capabilities() backend.Capabilities { return c.caps }
 
-// Offers returns the lines of the answer to EHLO behind its greeting, as the
+// PlainCapabilities returns what the first EHLO announced.
+func (c *Conn) PlainCapabilities() backend.Capabilities { return c.plain }
+
+// Offers returns the lines of the last answer to EHLO behind its greeting, as the
 // connector wrote them: keywords with their parameters. After HELO there are none.
 func (c *Conn) Offers() []string { return c.offers }
+
+// Keywords returns the keywords of all EHLOs on this connection, in capitals, in
+// the order of their first coming: STARTTLS is announced only before TLS.
+func (c *Conn) Keywords() []string { return c.keywords }
+
+// TLS returns the state of TLS; nil in plaintext.
+func (c *Conn) TLS() *tls.ConnectionState {
+	if c.secure == nil {
+		return nil
+	}
+	state := c.secure.ConnectionState()
+	return &state
+}
 
 // LocalAddr returns our end of the connection.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
@@ -67,12 +125,38 @@ func (c *Conn) Flush(deadline time.Time) error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	n, err := c.writeNow(c.out)
-	if err == nil && n < len(c.out) {
-		_, err = c.writeUntil(c.out[n:], deadline)
+	if c.transcript != nil {
+		c.transcript.Sent(c.out)
 	}
+	c.wire.plan = plan{until: deadline}
+	_, err := c.stream.Write(c.out)
 	c.out = c.out[:0]
 	return err
+}
+
+// Write sends content. Progress bounds the time in which nothing at all can be
+// sent, and until all of it, however steadily the connector takes a little. While
+// it waits for the connector to take more it listens too (P28): early is true when
+// the connector spoke or closed before everything was sent. It returns how many
+// octets the system took; under TLS, of how many the connector can read any.
+//
+// When Write did not send everything, the connection is of no further use for
+// sending: under TLS the connector waits for the rest of a record.
+func (c *Conn) Write(p []byte, progress time.Duration, until time.Time) (n int, early bool, err error) {
+	c.wire.plan = plan{until: until, progress: progress}
+	if c.wire.raw != nil {
+		c.ear.in = c.in
+		c.wire.plan.ear = &c.ear
+	}
+	n, err = c.stream.Write(p)
+	if e := c.ear.shut(); err == nil {
+		err = e
+	}
+	c.wire.plan.ear = nil // what TLS may write while somebody reads has a reader already
+	if spoke := c.ear.spoke.Swap(false); spoke && n < len(p) {
+		return n, true, nil
+	}
+	return n, false, err
 }
 
 // ReadReply reads the next reply, within the bounds of [smtp.Reader.ReadReply].
@@ -80,6 +164,7 @@ func (c *Conn) ReadReply(reply *smtp.Reply, deadline time.Time) error {
 	if err := c.nc.SetReadDeadline(deadline); err != nil {
 		return err
 	}
+	c.wire.plan = plan{until: deadline} // to read, TLS may have to write
 	err := c.in.ReadReply(reply)
 	if err != nil {
 		reply.Reset()
@@ -87,11 +172,16 @@ func (c *Conn) ReadReply(reply *smtp.Reply, deadline time.Time) error {
 	return err
 }
 
+// Look finds out, without waiting, whether the connection is still quiet. Before
+// a connection is used again and before a terminator is written it must be.
+func (c *Conn) Look() smtp.Attention { return c.in.Look() }
+
 // Quit says goodbye and closes. It waits for the connector's 221, so that the
 // close is no reset, but at most until the deadline: a missing 221 is tolerated.
 func (c *Conn) Quit(deadline time.Time) {
 	var reply smtp.Reply
 	if c.Do("QUIT", &reply, deadline) == nil {
+		c.closeTLS(deadline)
 		c.drain(deadline)
 	}
 	c.Close()
@@ -100,12 +190,20 @@ func (c *Conn) Quit(deadline time.Time) {
 // HangUp closes without a word in SMTP, but without a reset either: our side is
 // closed first, and what the connector still sends is read.
 func (c *Conn) HangUp(deadline time.Time) {
+	c.closeTLS(deadline)
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		if c.nc.SetReadDeadline(deadline) == nil {
-			c.drain(deadline)
-		}
+		c.drain(deadline)
 	}
 	c.Close()
+}
+
+// closeTLS says close_notify, so that the connector sees an end and no truncation
+// (RFC 8446 section 6.1).
+func (c *Conn) closeTLS(deadline time.Time) {
+	if c.secure != nil {
+		c.wire.plan = plan{until: deadline}
+		_ = c.secure.CloseWrite()
+	}
 }
 
 // drain reads until the connector closes, a few kilobytes at most.

@@ -2,8 +2,9 @@ package connector
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
-	"strings"
 	"time"
 
 	"weir/internal/backend"
@@ -13,30 +14,74 @@ import (
 // Timeouts bound each stage; 0 is no bound of that stage's own.
 type Timeouts [backend.Stages]time.Duration
 
-// Dialer makes connections to connectors.
+// Dialer makes connections to connectors. The zero value speaks SMTP in plaintext
+// and says nothing of clients.
 type Dialer struct {
 	Hostname string // the name given in EHLO
+	LMTP     bool   // LHLO instead of EHLO (RFC 2033)
+	TLS      Security
+	Identity IdentityMode
+	// Client is whom the next connection is for, where Identity wants it known. The
+	// zero value is weir itself, as in a probe.
+	Client   Client
 	Timeouts Timeouts
 	Buffers  *smtp.Buffers // nil: buffers of its own for each connection
+	// Sessions keeps what is needed to resume TLS, by connector; it bounds itself.
+	// nil: each handshake is a full one.
+	Sessions tls.ClientSessionCache
+	// Transcript is told what is said on the connections; nil: nobody is.
+	Transcript Transcript
 	// DialContext opens the TCP connection; nil means a plain net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// Watch follows the stages of dialling; nil: nobody does.
 	Watch StageWatch
 }
 
-// StageWatch follows the stages of dialling.
+// StageWatch follows the stages of dialling. A stage may come more than once: EHLO
+// is said again behind TLS and XCLIENT, and opportunistic TLS that fails is
+// followed by a second connection.
 type StageWatch interface {
 	// Begin is told that a stage begins. It returns how long to wait at most; 0:
 	// as long as the stage's timeout allows.
 	Begin(stage backend.Stage, now time.Time) (patience time.Duration)
-	// Passed is told that the stage went well. One that did not ends the dialling.
+	// Passed is told that the stage went well, or that its failure is none because
+	// TLS is only opportunistic. Any other failure ends the dialling.
 	Passed(stage backend.Stage, took time.Duration)
 }
 
-// Dial connects, reads the banner and says EHLO, each within its stage's
-// timeout and all of it before deadline and before ctx ends; what becomes of ctx
-// later is nothing to the connection. The error is an *[Error].
+// Same reports whether two dialers treat connectors alike. What dials, watches,
+// lends or remembers does not count.
+func (d *Dialer) Same(other *Dialer) bool {
+	return d.Hostname == other.Hostname && d.LMTP == other.LMTP && d.Identity == other.Identity &&
+		d.Timeouts == other.Timeouts && d.TLS.same(&other.TLS)
+}
+
+// Dial connects and goes on as [Dialer.Welcome] does to the last EHLO, each stage
+// within its timeout and all of it before deadline and before ctx ends; what
+// becomes of ctx later is nothing to the connection. Opportunistic TLS that fails
+// costs a second connection to the same connector. The error is an *[Error].
 func (d *Dialer) Dial(ctx context.Context, address string, deadline time.Time) (*Conn, error) {
+	c, err := d.dial(ctx, address, deadline)
+	if plain := d.Fallback(err); plain != nil && ctx.Err() == nil {
+		return plain.dial(ctx, address, deadline)
+	}
+	return c, err
+}
+
+// Fallback returns the dialer to try the same connector with once more, when err
+// says that opportunistic TLS failed in a way that took the connection along (P3);
+// else nil.
+func (d *Dialer) Fallback(err error) *Dialer {
+	var e *Error
+	if !errors.As(err, &e) || !e.plain {
+		return nil
+	}
+	plain := *d
+	plain.TLS.Mode = TLSOff
+	return &plain
+}
+
+func (d *Dialer) dial(ctx context.Context, address string, deadline time.Time) (*Conn, error) {
 	inTime, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	start := time.Now()
@@ -48,30 +93,16 @@ func (d *Dialer) Dial(ctx context.Context, address string, deadline time.Time) (
 	}
 	d.passed(backend.StageConnect, start)
 	goesOn := context.AfterFunc(ctx, c.Abort)
-	stage, err := d.welcome(c, deadline)
+	w := welcome{dialer: d, conn: c, deadline: deadline}
+	err = w.run(backend.StageEHLO)
 	if !goesOn() {
-		err = &Error{Stage: stage, Err: context.Cause(ctx)}
+		err = &Error{Stage: w.stage, Err: context.Cause(ctx)}
 	}
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
-}
-
-// welcome reads the banner and says EHLO. It returns the stage that it reached.
-func (d *Dialer) welcome(c *Conn, deadline time.Time) (backend.Stage, error) {
-	start := time.Now()
-	if err := c.Greet(d.until(backend.StageBanner, start, deadline)); err != nil {
-		return backend.StageBanner, err
-	}
-	d.passed(backend.StageBanner, start)
-	start = time.Now()
-	if err := c.Hello(d.Hostname, d.until(backend.StageEHLO, start, deadline)); err != nil {
-		return backend.StageEHLO, err
-	}
-	d.passed(backend.StageEHLO, start)
-	return backend.StageEHLO, nil
 }
 
 // Connect opens the TCP connection within the connect timeout and does nothing
@@ -94,7 +125,13 @@ func (d *Dialer) Connect(ctx context.Context, address string) (*Conn, error) {
 	if buffers == nil {
 		buffers = new(smtp.Buffers)
 	}
-	return newConn(nc, buffers), nil
+	c := newConn(nc, buffers)
+	c.address = address
+	if d.Transcript != nil {
+		c.transcript = d.Transcript
+		c.speakOver(c.wire)
+	}
+	return c, nil
 }
 
 // until begins a stage and returns its deadline: the stage's own timeout, the
@@ -118,54 +155,11 @@ func (d *Dialer) passed(stage backend.Stage, start time.Time) {
 	}
 }
 
-// Greet reads the whole banner, however many lines or pieces it comes in. Only
-// 220 is a welcome (RFC 5321 section 3.1).
-func (c *Conn) Greet(deadline time.Time) error {
-	var reply smtp.Reply
-	if err := c.ReadReply(&reply, deadline); err != nil {
-		return &Error{Stage: backend.StageBanner, Err: err}
-	}
-	c.banner = reply.Text()
-	if reply.Code != 220 {
-		return &Error{Stage: backend.StageBanner, Reply: reply}
-	}
-	return nil
-}
-
-// Hello says EHLO, and HELO to a connector that does not know EHLO (500, 502;
-// RFC 5321 section 3.2). It fills in the capabilities.
-func (c *Conn) Hello(hostname string, deadline time.Time) error {
-	var reply smtp.Reply
-	if err := c.Do("EHLO "+hostname, &reply, deadline); err != nil {
-		return &Error{Stage: backend.StageEHLO, Err: err}
-	}
-	switch reply.Code {
-	case 250:
-		lines := reply.Lines()
-		c.offers, c.caps = lines[1:], parseCapabilities(lines)
-		return nil
-	case 500, 502:
-		if err := c.Do("HELO "+hostname, &reply, deadline); err != nil {
-			return &Error{Stage: backend.StageEHLO, Err: err}
-		}
-	}
-	if reply.Code != 250 {
-		return &Error{Stage: backend.StageEHLO, Reply: reply}
-	}
-	c.offers, c.caps = nil, backend.Capabilities{Known: true}
-	return nil
-}
-
 // parseCapabilities reads the lines of a 250 to EHLO; the first is a greeting.
 func parseCapabilities(lines []string) backend.Capabilities {
 	caps := backend.Capabilities{Known: true}
 	for _, line := range lines[1:] {
-		keyword, params, _ := strings.Cut(strings.TrimSpace(line), " ")
-		ext := backend.ParseExtension(keyword)
-		caps.Ext |= ext
-		if ext == backend.ExtSize {
-			caps.Size, _ = smtp.ParseNumber([]byte(strings.TrimSpace(params)))
-		}
+		caps.Announce(line)
 	}
 	return caps
 }

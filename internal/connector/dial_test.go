@@ -130,7 +130,7 @@ func TestCapabilities(t *testing.T) {
 		{"250 PIPELINING", backend.Capabilities{}}, // that is its name
 		{"250-mx1\n250 pipelining", backend.Capabilities{Ext: backend.ExtPipelining}},
 		{"250-mx1\n250-  CHUNKING \n250 XVENDOR 8BITMIME", backend.Capabilities{Ext: backend.ExtChunking}},
-		{"250-mx1\n250-8BITMIME\n250-ENHANCEDSTATUSCODES\n250 AUTH PLAIN", backend.Capabilities{Ext: backend.Ext8BitMIME | backend.ExtEnhancedStatusCodes}},
+		{"250-mx1\n250-8BITMIME\n250 ENHANCEDSTATUSCODES", backend.Capabilities{Ext: backend.Ext8BitMIME | backend.ExtEnhancedStatusCodes}},
 		{"250-mx1\n250 SIZE", backend.Capabilities{Ext: backend.ExtSize}},
 		{"250-mx1\n250 SIZE 0", backend.Capabilities{Ext: backend.ExtSize}},
 		{"250-mx1\n250 size 10240000", backend.Capabilities{Ext: backend.ExtSize, Size: 10240000}},

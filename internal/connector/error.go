@@ -10,12 +10,35 @@ import (
 	"weir/internal/smtp"
 )
 
+// Party is whom a failure speaks against (P3a).
+type Party uint8
+
+// The parties.
+const (
+	AgainstConnector Party = iota // it failed, or refuses us
+	AgainstClient                 // it refuses the client that it was told of: no other would be right to ask
+	AgainstUs                     // it does not let us, or not so, tell it of a client: the config is wrong
+)
+
 // Error is a connector's failure at one stage.
 type Error struct {
-	Stage backend.Stage
-	Reply smtp.Reply // what the connector answered; Code 0: nothing
-	Err   error      // what went wrong with the connection; nil when Reply says it
+	Stage   backend.Stage
+	Reply   smtp.Reply // what the connector answered; Code 0: nothing
+	Err     error      // what went wrong with the connection; nil when Reply says it
+	Against Party
+
+	plain bool // plaintext on a new connection may help
 }
+
+// Errors of [backend.StageTLS].
+var (
+	// ErrNotOffered is the failure of a connector without STARTTLS where TLS is
+	// required. The connection is in step.
+	ErrNotOffered = errors.New("STARTTLS is not offered")
+	// ErrInjected is the failure of a connector, or of somebody between, that says
+	// something in plaintext that would seem to have been said in TLS (P23).
+	ErrInjected = errors.New("plaintext behind the answer to STARTTLS")
+)
 
 // Error returns the stage and what happened there, in words for people.
 func (e *Error) Error() string { return e.Stage.String() + ": " + e.Why() }

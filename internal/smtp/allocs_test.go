@@ -48,6 +48,8 @@ func TestDialogueDoesNotAllocate(t *testing.T) {
 		"appending commands": func() {
 			m := Mail{From: "a@example.org", HasSize: true, Size: 42, Body: Body8BitMIME}
 			wire = AppendRcpt(m.Append(wire[:0]), "b@example.org")
+			r := Rcpt{To: "b@example.org", Notify: NotifyFailure | NotifyDelay, Original: "rfc822;c@example.org"}
+			wire = r.AppendFor(m.AppendFor(wire[:0], wholeOffer, 1024), wholeOffer)
 		},
 	})
 }
@@ -82,12 +84,12 @@ func TestContentDoesNotAllocate(t *testing.T) {
 
 // Parsing an envelope costs one allocation a path: its text is kept.
 func TestEnvelopeAllocatesItsPathsOnly(t *testing.T) {
-	mail, rcpt := []byte("FROM:<a@example.org> SIZE=42 BODY=8BITMIME"), []byte("TO:<someone@example.org>")
+	mail, rcpt := []byte("FROM:<a@example.org> SIZE=42 BODY=8BITMIME RET=HDRS"), []byte("TO:<someone@example.org> NOTIFY=FAILURE,DELAY")
 	if n := testing.AllocsPerRun(100, func() {
-		if m, err := ParseMail(mail, true); err != nil || m.From == "" {
+		if m, err := ParseMail(mail, wholeOffer); err != nil || m.From == "" {
 			t.Fatal(err)
 		}
-		if r, err := ParseRcpt(rcpt); err != nil || r.To == "" {
+		if r, err := ParseRcpt(rcpt, wholeOffer); err != nil || r.To == "" {
 			t.Fatal(err)
 		}
 	}); n > 2 {

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"crypto/tls"
 	"testing"
 )
 
@@ -44,7 +45,7 @@ func BenchmarkParseMail(b *testing.B) {
 	arg := []byte("FROM:<bounces+4242@lists.example.org> SIZE=48213 BODY=8BITMIME")
 	b.ReportAllocs()
 	for b.Loop() {
-		if m, err := ParseMail(arg, true); err != nil || m.Size == 0 {
+		if m, err := ParseMail(arg, plainOffer); err != nil || m.Size == 0 {
 			b.Fatal(m, err)
 		}
 	}
@@ -54,7 +55,7 @@ func BenchmarkParseRcpt(b *testing.B) {
 	arg := []byte("TO:<someone@example.org>")
 	b.ReportAllocs()
 	for b.Loop() {
-		if r, err := ParseRcpt(arg); err != nil || r.To == "" {
+		if r, err := ParseRcpt(arg, plainOffer); err != nil || r.To == "" {
 			b.Fatal(r, err)
 		}
 	}
@@ -176,5 +177,28 @@ func BenchmarkHeaders(b *testing.B) {
 	for b.Loop() {
 		h.Reset("weir-0123456789abcdef")
 		h.Write(message)
+	}
+}
+
+// A look at a connection before each transaction and each terminator.
+func BenchmarkLook(b *testing.B) {
+	for name, over := range map[string]bool{"plain": false, "TLS": true} {
+		b.Run(name, func(b *testing.B) {
+			var r *Reader
+			if over {
+				p := newTLSPair(b, tls.VersionTLS13, false)
+				p.handshake(b)
+				r = NewReader(p.ours, new(Buffers))
+			} else {
+				ours, _ := tcpPair(b)
+				r = NewReader(ours, new(Buffers))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if r.Look() != Quiet {
+					b.Fatal("not quiet")
+				}
+			}
+		})
 	}
 }

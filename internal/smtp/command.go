@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 )
 
@@ -126,29 +125,6 @@ func equalFold(b []byte, upper string) bool {
 	return true
 }
 
-// Body is the value of MAIL's BODY parameter (RFC 6152).
-type Body uint8
-
-// The bodies; BodyUnset where the sender gave none.
-const (
-	BodyUnset Body = iota
-	Body7Bit
-	Body8BitMIME
-)
-
-// Mail is a MAIL command.
-type Mail struct {
-	From    string // the reverse-path without brackets; empty: the null sender
-	Size    int64  // as declared (RFC 1870); 0: not declared
-	HasSize bool
-	Body    Body
-}
-
-// Rcpt is a RCPT command.
-type Rcpt struct {
-	To string // the forward-path without brackets and source route
-}
-
 // SyntaxError is a command that cannot be understood, with the reply it deserves.
 type SyntaxError struct {
 	Code     int
@@ -159,97 +135,9 @@ type SyntaxError struct {
 // Error returns the reply's text.
 func (e *SyntaxError) Error() string { return e.Text }
 
-var (
-	errPath      = &SyntaxError{501, EnhancedCode{5, 1, 7}, "That is no address: <local@domain> wanted"}
-	errRcptPath  = &SyntaxError{501, EnhancedCode{5, 1, 3}, "That is no address: <local@domain> wanted"}
-	errMailWord  = &SyntaxError{501, EnhancedCode{5, 5, 4}, "MAIL FROM:<address> wanted"}
-	errRcptWord  = &SyntaxError{501, EnhancedCode{5, 5, 4}, "RCPT TO:<address> wanted"}
-	errSize      = &SyntaxError{501, EnhancedCode{5, 5, 4}, "SIZE= wants a number of octets"}
-	errBody      = &SyntaxError{501, EnhancedCode{5, 5, 4}, "BODY= wants 7BIT or 8BITMIME"}
-	errBinary    = &SyntaxError{555, EnhancedCode{5, 5, 4}, "BODY=BINARYMIME is not offered"}
-	errTwice     = &SyntaxError{501, EnhancedCode{5, 5, 4}, "The same parameter twice"}
-	errParameter = &SyntaxError{555, EnhancedCode{5, 5, 4}, "Unknown parameter"}
-	errUTF8      = &SyntaxError{553, EnhancedCode{5, 6, 7}, "Address needs SMTPUTF8, which is not offered"}
-)
-
-// ParseMail parses the argument of MAIL (RFC 5321 section 4.1.1.2). Extended
-// is whether parameters are welcome, that is whether the sender said EHLO. The
-// error is a *[SyntaxError].
-func ParseMail(arg []byte, extended bool) (Mail, error) {
-	var m Mail
-	rest, ok := cutWord(arg, "FROM:")
-	if !ok {
-		return m, errMailWord
-	}
-	path, rest, ok := parsePath(rest)
-	if !ok {
-		return m, errPath
-	}
-	if !isASCII(path) {
-		return m, errUTF8
-	}
-	m.From = string(path)
-	for key, value, rest := nextParameter(rest); len(key) > 0; key, value, rest = nextParameter(rest) {
-		if err := m.parameter(key, value, extended); err != nil {
-			return m, err
-		}
-	}
-	return m, nil
-}
-
-func (m *Mail) parameter(key, value []byte, extended bool) error {
-	switch {
-	case !extended:
-		return errParameter
-	case equalFold(key, "SIZE"):
-		if m.HasSize {
-			return errTwice
-		}
-		size, ok := ParseNumber(value)
-		if !ok {
-			return errSize
-		}
-		m.Size, m.HasSize = size, true
-	case equalFold(key, "BODY"):
-		if m.Body != BodyUnset {
-			return errTwice
-		}
-		switch {
-		case equalFold(value, "7BIT"):
-			m.Body = Body7Bit
-		case equalFold(value, "8BITMIME"):
-			m.Body = Body8BitMIME
-		case equalFold(value, "BINARYMIME"):
-			return errBinary
-		default:
-			return errBody
-		}
-	default:
-		return errParameter
-	}
-	return nil
-}
-
-// ParseRcpt parses the argument of RCPT (RFC 5321 section 4.1.1.3). The error
-// is a *[SyntaxError].
-func ParseRcpt(arg []byte) (Rcpt, error) {
-	var r Rcpt
-	rest, ok := cutWord(arg, "TO:")
-	if !ok {
-		return r, errRcptWord
-	}
-	path, rest, ok := parsePath(rest)
-	if !ok || len(path) == 0 {
-		return r, errRcptPath
-	}
-	if !isASCII(path) {
-		return r, errUTF8
-	}
-	if key, _, _ := nextParameter(rest); len(key) > 0 {
-		return r, errParameter
-	}
-	r.To = string(path)
-	return r, nil
+// badArgument is a known command or parameter with a value that is none.
+func badArgument(text string) *SyntaxError {
+	return &SyntaxError{501, EnhancedCode{5, 5, 4}, text}
 }
 
 // cutWord takes off "FROM:" or "TO:" and the blanks that some senders put
@@ -261,7 +149,8 @@ func cutWord(arg []byte, upper string) ([]byte, bool) {
 	return bytes.TrimLeft(arg[len(upper):], " "), true
 }
 
-// nextParameter cuts KEY or KEY=value off the front. An empty key is the end.
+// nextParameter cuts KEY or KEY=value off the front. An empty key is the end; a
+// nil value is that of a KEY without "=".
 func nextParameter(s []byte) (key, value, rest []byte) {
 	s = bytes.TrimLeft(s, " ")
 	if i := bytes.IndexByte(s, ' '); i >= 0 {
@@ -318,24 +207,4 @@ func ParseHello(arg []byte) (string, bool) {
 		return "", false
 	}
 	return name, true
-}
-
-// Append appends the MAIL command with its CRLF, made anew from the parsed form.
-func (m *Mail) Append(dst []byte) []byte {
-	dst = append(append(append(dst, "MAIL FROM:<"...), m.From...), '>')
-	if m.HasSize {
-		dst = strconv.AppendInt(append(dst, " SIZE="...), m.Size, 10)
-	}
-	switch m.Body {
-	case Body7Bit:
-		dst = append(dst, " BODY=7BIT"...)
-	case Body8BitMIME:
-		dst = append(dst, " BODY=8BITMIME"...)
-	}
-	return append(dst, '\r', '\n')
-}
-
-// AppendRcpt appends a RCPT command with its CRLF.
-func AppendRcpt(dst []byte, to string) []byte {
-	return append(append(append(dst, "RCPT TO:<"...), to...), ">\r\n"...)
 }

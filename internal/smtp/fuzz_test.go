@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // Fuzz targets hold the codec to its rules for input that nobody thought of. The
@@ -15,6 +16,15 @@ func FuzzCommand(f *testing.F) {
 	for path := range paths() {
 		f.Add([]byte("MAIL FROM:" + path + " SIZE=42 BODY=8BITMIME"))
 		f.Add([]byte("rcpt to:" + path))
+	}
+	for params := range mailParams() {
+		f.Add([]byte("MAIL FROM:<a@b> " + params))
+	}
+	for _, params := range badMailParams() {
+		f.Add([]byte("MAIL FROM:<a@b> " + params))
+	}
+	for params := range rcptParams() {
+		f.Add([]byte("RCPT TO:<m\xc3\xbc@b> " + params))
 	}
 	for _, path := range badPaths() {
 		f.Add([]byte("RCPT TO:" + path))
@@ -41,12 +51,16 @@ func FuzzCommand(f *testing.F) {
 	})
 }
 
-// checkLine checks that a line made anew is one line for everybody (P38).
-func checkLine(t *testing.T, from, line []byte) []byte {
+// checkLine checks that a line made anew is one line for everybody (P38), not
+// longer than a line may be (P24), and in ASCII unless SMTPUTF8 was asked for.
+func checkLine(t failer, from, line []byte, unicode bool) []byte {
 	t.Helper()
 	text, ok := bytes.CutSuffix(line, crlf)
-	if !ok || hasControl(text) || !isASCII(text) {
+	if !ok || hasControl(text) || !unicode && !isASCII(text) || !utf8.Valid(text) {
 		t.Fatalf("%q became %q", from, line)
+	}
+	if len(line) > 2048 {
+		t.Fatalf("%q became a line of %d octets", from, len(line))
 	}
 	cmd, ok := ParseCommand(text)
 	if !ok {
@@ -55,7 +69,7 @@ func checkLine(t *testing.T, from, line []byte) []byte {
 	return cmd.Arg
 }
 
-func checkRefusal(t *testing.T, arg []byte, err error) {
+func checkRefusal(t failer, arg []byte, err error) {
 	t.Helper()
 	var e *SyntaxError
 	if !errors.As(err, &e) || e.Code < 500 || e.Code > 599 || e.Enhanced.Class != 5 {
@@ -63,29 +77,49 @@ func checkRefusal(t *testing.T, arg []byte, err error) {
 	}
 }
 
-func checkMail(t *testing.T, arg []byte) {
+func checkMail(t failer, arg []byte) {
 	t.Helper()
-	m, err := ParseMail(arg, true)
+	m, err := ParseMail(arg, wholeOffer)
 	if err != nil {
 		checkRefusal(t, arg, err)
 		return
 	}
 	line := m.Append(nil)
-	if again, err := ParseMail(checkLine(t, arg, line), true); err != nil || again != m {
+	if again, err := ParseMail(checkLine(t, arg, line, m.UTF8), wholeOffer); err != nil || again != m {
 		t.Fatalf("%q is %+v, and %q made of it is %+v, %v", arg, m, line, again, err)
+	}
+	// A connector that offers what is needed can take what was made for it.
+	line = m.AppendFor(nil, m.Needs(), 0)
+	if again, err := ParseMail(checkLine(t, arg, line, m.UTF8), m.Needs()); err != nil || again.Needs() != m.Needs() {
+		t.Fatalf("%q made for who offers enough is %q, %v", arg, line, err)
+	}
+	if m.UTF8 {
+		return
+	}
+	line = m.AppendFor(nil, 0, 0)
+	if again, err := ParseMail(checkLine(t, arg, line, false), 0); err != nil || again != (Mail{From: m.From}) {
+		t.Fatalf("%q made for who offers nothing is %q, %v", arg, line, err)
 	}
 }
 
-func checkRcpt(t *testing.T, arg []byte) {
+func checkRcpt(t failer, arg []byte) {
 	t.Helper()
-	r, err := ParseRcpt(arg)
+	r, err := ParseRcpt(arg, wholeOffer)
 	if err != nil {
 		checkRefusal(t, arg, err)
 		return
 	}
+	for _, offered := range []Extensions{wholeOffer, WithDSN} {
+		unicode := offered.has(WithUTF8) || !isASCII([]byte(r.To))
+		line := r.AppendFor(nil, offered)
+		again, err := ParseRcpt(checkLine(t, arg, line, unicode), wholeOffer)
+		if err != nil || again != r {
+			t.Fatalf("%q is %+v, and %q made of it is %+v, %v", arg, r, line, again, err)
+		}
+	}
 	line := AppendRcpt(nil, r.To)
-	if again, err := ParseRcpt(checkLine(t, arg, line)); err != nil || again != r {
-		t.Fatalf("%q is %+v, and %q made of it is %+v, %v", arg, r, line, again, err)
+	if again, err := ParseRcpt(checkLine(t, arg, line, true), WithUTF8); err != nil || again.To != r.To {
+		t.Fatalf("%q made without parameters is %q, %v", arg, line, err)
 	}
 }
 

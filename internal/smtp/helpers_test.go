@@ -86,7 +86,7 @@ func slowReaderOf(text string) *Reader {
 }
 
 // tcpPair returns both ends of a connection.
-func tcpPair(t *testing.T) (ours, theirs *net.TCPConn) {
+func tcpPair(t testing.TB) (ours, theirs *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -120,3 +120,9 @@ func underRace() bool {
 	}
 	return false
 }
+
+// plainOffer is what a session offers at least; wholeOffer all there is.
+const (
+	plainOffer = With8BitMIME | WithSize
+	wholeOffer = everything
+)

@@ -12,11 +12,16 @@ const (
 	Closed                  // closed or reset by the other side
 )
 
-// Look finds out, without reading or waiting, whether the other side has spoken
-// or gone. A connection without a descriptor always seems quiet.
+// Look finds out, without waiting, whether the other side has spoken or gone. Of
+// TLS over [UnderTLS] it reads into the buffer what is there: what TLS has to say
+// for itself, such as session tickets, is no speech, and close_notify is an end.
+// Any other connection without a descriptor always seems quiet.
 func (r *Reader) Look() Attention {
 	if len(r.Buffered()) > 0 {
 		return Spoke
+	}
+	if r.tls != nil {
+		return r.lookTLS()
 	}
 	if r.raw == nil {
 		return Quiet
@@ -42,4 +47,30 @@ func Peek(fd uintptr) Attention {
 			return Closed
 		}
 	}
+}
+
+// Await waits until the other side has spoken or gone, or until the read deadline
+// (the error then is [os.ErrDeadlineExceeded]). It consumes nothing. Of a
+// connection that cannot be looked at, or not yet, it does not wait: Quiet, and no
+// error.
+func (r *Reader) Await() (Attention, error) {
+	for {
+		seen := r.Look()
+		if seen != Quiet || !r.canWait() {
+			return seen, nil
+		}
+		if err := r.wait(); err != nil {
+			return Quiet, err
+		}
+	}
+}
+
+func (r *Reader) canWait() bool { return r.raw != nil || r.tls != nil && r.tls.established() }
+
+// wait waits for octets or an end at the descriptor.
+func (r *Reader) wait() error {
+	if r.tls != nil {
+		return r.tls.wait()
+	}
+	return r.raw.Read(func(fd uintptr) bool { return Peek(fd) != Quiet })
 }

@@ -7,6 +7,10 @@ import "bytes"
 //
 // The zero value is at the start of a message.
 type Normalizer struct {
+	// Binary is for BODY=BINARYMIME: every octet goes on as it came, and none is
+	// bare (RFC 3030 section 3). Such content must never become DATA (P22).
+	Binary bool
+
 	cr   bool // CR seen, held back
 	bare bool
 }
@@ -17,6 +21,9 @@ func (z *Normalizer) Bare() bool { return z.bare }
 // Next consumes n octets of src, which must not be empty, and returns what goes
 // on. It is called until src is used up.
 func (z *Normalizer) Next(src []byte) (out []byte, n int) {
+	if z.Binary {
+		return src, len(src)
+	}
 	if z.cr {
 		z.cr = false
 		if src[0] == '\n' {

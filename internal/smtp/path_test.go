@@ -50,14 +50,14 @@ func badPaths() []string {
 
 func TestParsePaths(t *testing.T) {
 	for path, want := range paths() {
-		if m, err := ParseMail([]byte("FROM:"+path), true); err != nil || m.From != want {
+		if m, err := ParseMail([]byte("FROM:"+path), plainOffer); err != nil || m.From != want {
 			t.Errorf("MAIL FROM:%s is %q, %v; want %q", path, m.From, err, want)
 		}
-		if r, err := ParseRcpt([]byte("To:" + path + "  ")); err != nil || r.To != want {
+		if r, err := ParseRcpt([]byte("To:"+path+"  "), plainOffer); err != nil || r.To != want {
 			t.Errorf("RCPT TO:%s is %q, %v; want %q", path, r.To, err, want)
 		}
 	}
-	if m, err := ParseMail([]byte("FROM:<>"), false); err != nil || m != (Mail{}) {
+	if m, err := ParseMail([]byte("FROM:<>"), 0); err != nil || m != (Mail{}) {
 		t.Errorf("the null sender is %+v, %v", m, err)
 	}
 }
@@ -73,28 +73,28 @@ func wantSyntax(t *testing.T, what string, err error, code int, enhanced string)
 
 func TestParseBadPaths(t *testing.T) {
 	for _, path := range badPaths() {
-		_, err := ParseMail([]byte("FROM:"+path), true)
+		_, err := ParseMail([]byte("FROM:"+path), plainOffer)
 		wantSyntax(t, "MAIL FROM:"+path, err, 501, "5.1.7")
-		_, err = ParseRcpt([]byte("TO:" + path))
+		_, err = ParseRcpt([]byte("TO:"+path), plainOffer)
 		wantSyntax(t, "RCPT TO:"+path, err, 501, "5.1.3")
 	}
-	_, err := ParseRcpt([]byte("TO:<>"))
+	_, err := ParseRcpt([]byte("TO:<>"), plainOffer)
 	wantSyntax(t, "RCPT TO:<>", err, 501, "5.1.3")
 	for _, arg := range []string{"", "FROM", "FRO:<a@b>", "TO:<a@b>", "<a@b>", "FROM <a@b>"} {
-		_, err = ParseMail([]byte(arg), true)
+		_, err = ParseMail([]byte(arg), plainOffer)
 		wantSyntax(t, "MAIL "+arg, err, 501, "5.5.4")
 	}
 	for _, arg := range []string{"", "TO", "FROM:<a@b>", "<a@b>", "TO <a@b>"} {
-		_, err = ParseRcpt([]byte(arg))
+		_, err = ParseRcpt([]byte(arg), plainOffer)
 		wantSyntax(t, "RCPT "+arg, err, 501, "5.5.4")
 	}
 }
 
 func TestParseUTF8(t *testing.T) {
 	for _, path := range []string{"<m\xc3\xbcller@example.org>", "<a@m\xc3\xbcller.example>", "<\"\xe4\"@example.org>", "\xc3\xbc@b"} {
-		_, err := ParseMail([]byte("FROM:"+path+" SMTPUTF8"), true)
+		_, err := ParseMail([]byte("FROM:"+path+" SMTPUTF8"), plainOffer)
 		wantSyntax(t, "MAIL FROM:"+path, err, 553, "5.6.7")
-		_, err = ParseRcpt([]byte("TO:" + path))
+		_, err = ParseRcpt([]byte("TO:"+path), plainOffer)
 		wantSyntax(t, "RCPT TO:"+path, err, 553, "5.6.7")
 	}
 }
@@ -113,11 +113,11 @@ func TestParseParameters(t *testing.T) {
 	}
 	for params, want := range good {
 		want.From = "a@b"
-		if got, err := ParseMail([]byte("FROM:<a@b>"+params), true); err != nil || got != want {
+		if got, err := ParseMail([]byte("FROM:<a@b>"+params), plainOffer); err != nil || got != want {
 			t.Errorf("MAIL with %q: %+v, %v; want %+v", params, got, err, want)
 		}
 		want.From = `"x> SIZE=1 <"@b`
-		if got, err := ParseMail([]byte("FROM:<"+want.From+">"+params), true); err != nil || got != want {
+		if got, err := ParseMail([]byte("FROM:<"+want.From+">"+params), plainOffer); err != nil || got != want {
 			t.Errorf("MAIL from %s with %q: %+v, %v", want.From, params, got, err)
 		}
 	}
@@ -129,13 +129,13 @@ func TestParseParameters(t *testing.T) {
 		" XOORG=a\xc3\xbc": 555,
 	}
 	for params, code := range bad {
-		_, err := ParseMail([]byte("FROM:<a@b>"+params), true)
+		_, err := ParseMail([]byte("FROM:<a@b>"+params), plainOffer)
 		wantSyntax(t, "MAIL with"+params, err, code, "5.5.4")
-		_, err = ParseMail([]byte("FROM:<a@b>"+params), false)
+		_, err = ParseMail([]byte("FROM:<a@b>"+params), 0)
 		wantSyntax(t, "MAIL after HELO with"+params, err, 555, "5.5.4")
 	}
 	for _, params := range []string{" NOTIFY=NEVER", " X", " =", " SIZE=1"} {
-		_, err := ParseRcpt([]byte("TO:<a@b>" + params))
+		_, err := ParseRcpt([]byte("TO:<a@b>"+params), plainOffer)
 		wantSyntax(t, "RCPT with"+params, err, 555, "5.5.4")
 	}
 }
