@@ -5,7 +5,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.release=$(VERSION)
 TIMED    := tools/timed
-FUZZTIME ?= 10s
+FUZZTIME ?=
 # Of bench-faults: where its table goes, 1 for a fifth of the messages, and a single row's name.
 OUT      ?= bin/faults.md
 QUICK    ?=
@@ -16,7 +16,7 @@ HOURS    := ^(TestEveryFaultIsFound|TestNoFalseAlarms|TestCourtOnRandomEvents)
 REQUIRE  := $(if $(filter 0,$(shell id -u)),1,)
 
 .DEFAULT_GOAL := help
-.PHONY: page-shots help build run test check unit hours allocs real bench bench-faults bench-consul bench-page fuzz clean setup
+.PHONY: page-shots plots help build run test check unit hours allocs real bench bench-faults bench-consul bench-page fuzz clean setup
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,12 +47,12 @@ hours: ## the hours of virtual time that the judging code is put through; it has
 	@$(TIMED) hours $(GO) test -shuffle=on -run '$(HOURS)' ./health
 
 allocs: ## the tests of what must not allocate, which the race detector disturbs
-	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer' ./internal/smtp ./policies ./health
+	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer' ./internal/smtp ./policies ./health ./internal/sim
 
 real: ## the tests of the built binary between real senders and connectors
 	@$(TIMED) integration env WEIR_RACE=1 WEIR_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -count=1 -timeout 30m ./integration
 
-fuzz: ## each fuzz target for FUZZTIME (10s); `make fuzz FUZZTIME=1h` for a long look
+fuzz: ## all fuzz targets, three minutes together; `make fuzz FUZZTIME=1h` gives each an hour
 	@$(TIMED) fuzz tools/fuzz $(FUZZTIME)
 
 bench: ## the Go benchmarks: codec, scanner, pick, a whole session
@@ -77,6 +77,12 @@ bench-page: ## what 400 open streams and 40 scrapes a second cost the mail, watc
 
 page-shots: ## draw the pictures of docs/img anew, with Chromium; a minute and a half
 	@WEIR_PAGE_SHOTS=$(abspath docs/img) WEIR_REQUIRE=$(REQUIRE) $(TIMED) shots $(GO) test -count=1 -run '^TestPage_Shots$$' ./integration
+
+plots: build ## draw docs/img/sim-*.svg anew from the scenarios that come with weir
+	@for s in slow-tenth stuck-one rolling-restart; do \
+	  bin/weir simulate $$s -o json > bin/$$s.json && \
+	  $(GO) run -C tools/plot . $(abspath bin)/$$s.json $(abspath docs/img)/sim-$$s.svg || exit 1; \
+	done
 
 setup: ## install the servers that the tests use (Debian, as root), and build a Consul
 	@$(TIMED) setup tools/setup

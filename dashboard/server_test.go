@@ -167,7 +167,7 @@ func TestVerdict(t *testing.T) {
 	empty := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "empty"}}
 	panicking := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "panic", PanicPercent: 60}, Eligible: 2, Panic: true, Members: members}
 	const (
-		panicWords = "pool panic: panic: ejected connectors are used, because fewer than 60 % of 2 are eligible otherwise"
+		panicWords = "pool panic: panic: ejected connectors are used, because fewer than 60 % of a tier are eligible otherwise"
 		thinWords  = "pool thin: only 1 of 2 connectors eligible, min_redundancy is 2"
 		downWords  = "pool down: no eligible connector since 2026-01-02T03:04:05Z"
 		emptyWords = "pool empty: no connectors"

@@ -19,6 +19,8 @@ type facts struct {
 	replicas  []Replica
 	flags     Flags
 	zones     []DNSStatus
+
+	certificates []Certificate
 }
 
 // verdict says in one sentence whether senders are served, the worst first, and
@@ -40,8 +42,8 @@ func (f *facts) words(began func(time.Time) string) (senders, person []string) {
 		case p.Eligible == 0:
 			broken = append(broken, brokenPool(p))
 		case p.Panic:
-			thin = append(thin, fmt.Sprintf("pool %s: panic: ejected connectors are used, because fewer than %d %% of %d are eligible otherwise",
-				p.Name, p.PanicPercent, len(p.Members)))
+			thin = append(thin, fmt.Sprintf("pool %s: panic: ejected connectors are used, because fewer than %d %% of a tier are eligible otherwise",
+				p.Name, p.PanicPercent))
 		case !p.Redundant():
 			thin = append(thin, fmt.Sprintf("pool %s: only %d of %d connectors eligible, min_redundancy is %d",
 				p.Name, p.Eligible, len(p.Members), p.MinRedundancy))

@@ -13,6 +13,7 @@ type Config struct {
 	Probe        Depth
 	From         string // reverse-path of the envelope and message probes; empty: the null sender
 	To           string // their recipient; without a domain it is sent as it stands
+	AskRelay     bool   // the envelope probe also finds out, now and then, whether anybody's mail is relayed (P39)
 	Expect       Expect
 	Interval     time.Duration // from the end of one probe to the start of the next
 	Timeout      time.Duration // of a whole probe

@@ -34,6 +34,7 @@ type Report struct {
 	Capabilities backend.Capabilities // as mail would meet them: behind TLS, where the pool uses it; Known is false when EHLO was not reached
 	Offers       []string             // the keywords of all EHLOs, in capitals, sorted
 	Rcpt         smtp.Reply           // the answer to RCPT; Code 0: none
+	Relay        smtp.Reply           // the answer to a recipient of nobody's; Code 0: it was not asked (P39)
 	Certificate  time.Time            // when the connector's certificate ends; zero: none was seen
 	Remark       string               // what people should know although it is no failure
 	Dialogue     []Line
@@ -50,6 +51,7 @@ func NewProber(cfg Config, dialer connector.Dialer) Prober {
 type smtpProber struct {
 	cfg    Config
 	dialer connector.Dialer
+	relay  relayClock
 }
 
 // Probe implements [Prober].
@@ -62,6 +64,9 @@ func (p *smtpProber) Probe(ctx context.Context, spec backend.Spec) (Report, erro
 		err = v.talk()
 	}
 	v.report.Took = time.Since(now)
+	if v.asksRelay(err) {
+		v.askRelay()
+	}
 	v.leave(err)
 	v.report.Dialogue = v.tap.lines
 	return v.report, err
@@ -76,6 +81,7 @@ type visit struct {
 	stop     func() bool     // ends the watch for the end of ctx
 	deadline time.Time
 	stage    time.Time // when the stage that the dialer is at began
+	lost     bool      // the connection is of no more use
 	report   Report
 }
 
@@ -262,7 +268,7 @@ func (v *visit) leave(err error) {
 		return
 	}
 	deadline := time.Now().Add(farewell)
-	if v.prober.cfg.Probe == DepthTCP || outOfStep(err) {
+	if v.prober.cfg.Probe == DepthTCP || v.lost || outOfStep(err) {
 		v.conn.HangUp(deadline)
 		return
 	}

@@ -30,6 +30,7 @@ type watch struct {
 	machine   *machine
 	member    *member
 	ladder    ladder
+	relay     string // what the connector said when it took a recipient of nobody's; empty: it did not
 	fact      backend.HealthFact
 	published backend.HealthFact
 
@@ -153,12 +154,15 @@ func (w *watch) probed(report Report, err error) {
 	found := w.pool.review.judge(w.ended, w.backend.ID(), len(w.pool.watches), &report, err)
 	w.machine.depth, w.machine.note = found.reached, found.note
 	w.machine.probed(w.ended, found.err)
-	w.backend.SetProbe(factOf(report, cmp.Or(err, found.err), w.ended))
+	changed := append(found.events, w.relayed(&report)...)
+	fact := factOf(report, cmp.Or(err, found.err), w.ended)
+	fact.Relay = w.relay
+	w.backend.SetProbe(fact)
 	if found.err == nil && report.Capabilities.Known {
 		w.fact.Capabilities = report.Capabilities // kept while it is down (P30)
 	}
 	w.publish(byProbe, w.ended)
-	for _, e := range append(found.events, w.ladder.climb(w.backend.ID(), &report)...) {
+	for _, e := range append(changed, w.ladder.climb(w.backend.ID(), &report)...) {
 		w.monitor.events.Append(e)
 	}
 }

@@ -56,6 +56,9 @@ type ProbeFact struct {
 	Stage Stage // where it ended
 	Error string
 	Took  time.Duration
+	// Relay is what the connector said when it took a recipient of nobody's, some
+	// time within the last hours (P39); empty: it was not asked, or did not take it.
+	Relay string
 }
 
 // AdminFact is the operator's flag, with who set it and why.
