@@ -11,6 +11,7 @@ import (
 
 	"weir/internal/backend"
 	"weir/internal/events"
+	"weir/internal/smtp"
 )
 
 // fakeProber is a prober whose result the test sets per connector.
@@ -21,6 +22,7 @@ type fakeProber struct {
 	depth  Depth
 	caps   backend.Capabilities
 	offers []string
+	relay  smtp.Reply
 	begun  map[string][]time.Duration // since start
 	open   map[string]int
 	start  time.Time
@@ -38,6 +40,13 @@ func (p *fakeProber) set(name string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.errs[name] = err
+}
+
+// say sets what connectors answer to a recipient of nobody's.
+func (p *fakeProber) say(relay smtp.Reply) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.relay = relay
 }
 
 func (p *fakeProber) Probe(ctx context.Context, spec backend.Spec) (Report, error) {
@@ -61,7 +70,7 @@ func (p *fakeProber) Probe(ctx context.Context, spec backend.Spec) (Report, erro
 	err := p.errs[spec.Name]
 	report := Report{Depth: p.depth, Stage: p.depth.stage(), Began: began, Took: time.Since(began)}
 	if err == nil {
-		report.Capabilities, report.Offers = p.caps, p.offers
+		report.Capabilities, report.Offers, report.Relay = p.caps, p.offers, p.relay
 	}
 	return report, err
 }

@@ -80,7 +80,7 @@ func (w *watch) relayed(r *Report) []events.Event {
 		return nil
 	}
 	e := events.Event{Kind: "relay", Pool: w.backend.ID().Pool, Backend: w.backend.ID().Name, From: "refuses", To: "relays", By: byProbe}
-	e.Why = fmt.Sprintf("it took %s as a recipient (%s): whoever gets here can send mail anywhere; have it not trust this host, or write accept_domains:, or relay: true if that is meant", stranger, w.relay)
+	e.Why = fmt.Sprintf("it took %s as a recipient (%s): through weir anybody could send mail anywhere; take this host out of what it trusts (accept_domains: of the listeners keeps such mail away until then), or write relay: true if it is meant to", stranger, w.relay)
 	if w.relay == "" {
 		e.From, e.To, e.Why = "relays", "refuses", fmt.Sprintf("it refused %s as a recipient: %s", stranger, r.Relay.String())
 	}
@@ -92,4 +92,3 @@ func (v *visit) asksRelay(err error) bool {
 	cfg := &v.prober.cfg
 	return err == nil && cfg.AskRelay && cfg.Probe == DepthEnvelope && v.prober.relay.due(v.spec.Address, time.Now())
 }
-

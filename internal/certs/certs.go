@@ -99,8 +99,14 @@ func (s *Store) Run(ctx context.Context) error {
 
 // Expiry is when a certificate ends.
 type Expiry struct {
-	Name     string // the first that it is for
-	NotAfter time.Time
+	Name                string // the first that it is for
+	NotBefore, NotAfter time.Time
+}
+
+// Soon reports whether a certificate ends within that time, or has ended. Of one whose
+// whole life is short only the last quarter is soon.
+func (e *Expiry) Soon(now time.Time, within time.Duration) bool {
+	return e.NotAfter.Sub(now) < min(within, e.NotAfter.Sub(e.NotBefore)/4)
 }
 
 // Expiry returns the ends of the certificates, by name. Of several for one name it is
@@ -108,7 +114,7 @@ type Expiry struct {
 func (s *Store) Expiry() []Expiry {
 	var out []Expiry
 	for _, c := range s.outfit.Load().chains {
-		out = append(out, Expiry{nameOf(c.Leaf), c.Leaf.NotAfter})
+		out = append(out, Expiry{nameOf(c.Leaf), c.Leaf.NotBefore, c.Leaf.NotAfter})
 	}
 	slices.SortFunc(out, func(a, b Expiry) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), a.NotAfter.Compare(b.NotAfter))

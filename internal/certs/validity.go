@@ -27,7 +27,8 @@ func validityOf(leaf *x509.Certificate, now time.Time) validity {
 		return early
 	case now.After(leaf.NotAfter):
 		return over
-	case leaf.NotAfter.Sub(now) < min(soonest, leaf.NotAfter.Sub(leaf.NotBefore)/4):
+	}
+	if e := (Expiry{NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}); e.Soon(now, soonest) {
 		return soon
 	}
 	return sound

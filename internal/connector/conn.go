@@ -161,11 +161,29 @@ func (c *Conn) Write(p []byte, progress time.Duration, until time.Time) (n int, 
 
 // ReadReply reads the next reply, within the bounds of [smtp.Reader.ReadReply].
 func (c *Conn) ReadReply(reply *smtp.Reply, deadline time.Time) error {
-	if err := c.nc.SetReadDeadline(deadline); err != nil {
-		return err
+	err := c.awaitReply(deadline)
+	if err == nil {
+		err = c.in.ReadReply(reply)
 	}
+	return onlyWhole(reply, err)
+}
+
+// ReadAuthReply is [Conn.ReadReply] with room for a challenge of AUTH.
+func (c *Conn) ReadAuthReply(reply *smtp.Reply, deadline time.Time) error {
+	err := c.awaitReply(deadline)
+	if err == nil {
+		err = c.in.ReadAuthReply(reply)
+	}
+	return onlyWhole(reply, err)
+}
+
+func (c *Conn) awaitReply(deadline time.Time) error {
 	c.wire.plan = plan{until: deadline} // to read, TLS may have to write
-	err := c.in.ReadReply(reply)
+	return c.nc.SetReadDeadline(deadline)
+}
+
+// onlyWhole leaves nothing of a reply that was not read to its end.
+func onlyWhole(reply *smtp.Reply, err error) error {
 	if err != nil {
 		reply.Reset()
 	}
@@ -212,7 +230,19 @@ func (c *Conn) drain(deadline time.Time) {
 		return
 	}
 	c.in.Release()
-	_, _ = io.CopyN(io.Discard, c.nc, 4<<10)
+	var rest io.Reader = c.nc
+	if c.transcript != nil && c.secure == nil {
+		rest = &overheard{src: c.nc, to: c.transcript}
+	}
+	_, _ = io.CopyN(io.Discard, rest, 4<<10)
+}
+
+// Socket gives the connection to who goes on below SMTP: from then on only that one
+// reads and writes, and Abort and Close still end it. What was read before is in the
+// transcript only; no deadline is set any more.
+func (c *Conn) Socket() (net.Conn, error) {
+	c.in.Release()
+	return c.nc, c.nc.SetDeadline(time.Time{})
 }
 
 // Abort breaks the connection under whoever uses it. Unlike the other methods it

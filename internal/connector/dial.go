@@ -61,9 +61,9 @@ func (d *Dialer) Same(other *Dialer) bool {
 // becomes of ctx later is nothing to the connection. Opportunistic TLS that fails
 // costs a second connection to the same connector. The error is an *[Error].
 func (d *Dialer) Dial(ctx context.Context, address string, deadline time.Time) (*Conn, error) {
-	c, err := d.dial(ctx, address, deadline)
+	c, err := d.DialTo(ctx, address, backend.StageEHLO, deadline)
 	if plain := d.Fallback(err); plain != nil && ctx.Err() == nil {
-		return plain.dial(ctx, address, deadline)
+		return plain.DialTo(ctx, address, backend.StageEHLO, deadline)
 	}
 	return c, err
 }
@@ -81,7 +81,9 @@ func (d *Dialer) Fallback(err error) *Dialer {
 	return &plain
 }
 
-func (d *Dialer) dial(ctx context.Context, address string, deadline time.Time) (*Conn, error) {
+// DialTo is [Dialer.Dial] as far as a stage, see [Dialer.Welcome]. TLS that fails
+// costs no second connection.
+func (d *Dialer) DialTo(ctx context.Context, address string, to backend.Stage, deadline time.Time) (*Conn, error) {
 	inTime, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	start := time.Now()
@@ -94,7 +96,7 @@ func (d *Dialer) dial(ctx context.Context, address string, deadline time.Time) (
 	d.passed(backend.StageConnect, start)
 	goesOn := context.AfterFunc(ctx, c.Abort)
 	w := welcome{dialer: d, conn: c, deadline: deadline}
-	err = w.run(backend.StageEHLO)
+	err = w.run(to)
 	if !goesOn() {
 		err = &Error{Stage: w.stage, Err: context.Cause(ctx)}
 	}

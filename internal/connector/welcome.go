@@ -13,9 +13,10 @@ import (
 // Welcome goes through what comes before mail on a connection that
 // [Dialer.Connect] made: PROXY header, implicit TLS, banner, EHLO, STARTTLS and
 // EHLO again, XCLIENT and EHLO again, as the dialer's fields say. Where to is
-// [backend.StageBanner] it ends with the banner, else with the last EHLO. Each
-// stage has its timeout, and all end at the deadline. The error is an *[Error];
-// the connection stays the caller's, also then.
+// [backend.StageConnect] it ends with the PROXY header, where it is
+// [backend.StageBanner] with the banner, else with the last EHLO. Each stage has
+// its timeout, and all end at the deadline. The error is an *[Error]; the
+// connection stays the caller's, also then.
 func (d *Dialer) Welcome(c *Conn, to backend.Stage, deadline time.Time) error {
 	w := welcome{dialer: d, conn: c, deadline: deadline}
 	return w.run(to)
@@ -34,6 +35,9 @@ func (w *welcome) run(to backend.Stage) error {
 	header, err := d.header(c)
 	if err != nil {
 		return err
+	}
+	if to == backend.StageConnect {
+		return c.sendHeader(header, to, w.deadline)
 	}
 	if d.TLS.Mode == TLSImplicit {
 		err = w.pass(backend.StageTLS, func(until time.Time) error {

@@ -1,6 +1,7 @@
 package faulty
 
 import (
+	"crypto/tls"
 	"strconv"
 	"sync/atomic"
 )
@@ -9,9 +10,13 @@ import (
 type Behaviour struct {
 	Banner       string // whole reply, lines parted by \n; "" means "220 NAME ESMTP faulty"
 	Capabilities Capabilities
-	Believes     []string // byte sequences taken as end of data besides CRLF.CRLF; see the forms in believes.go
-	StripNUL     bool     // deletes NULs from content before looking for its end
-	Faults       []Fault  // the first that applies at a stage is used
+	Believes     []string    // byte sequences taken as end of data besides CRLF.CRLF; see the forms in believes.go
+	StripNUL     bool        // deletes NULs from content before looking for its end
+	LMTP         bool        // LHLO instead of EHLO, and an answer for each recipient
+	Proxy        bool        // a PROXY header is wanted before anything is said
+	TLS          *tls.Config // not nil: STARTTLS is offered and taken
+	ImplicitTLS  bool        // TLS from the first octet on
+	Faults       []Fault     // the first that applies at a stage is used
 }
 
 // Capabilities are what EHLO offers. Parameters and commands of an extension that is not offered are refused.
@@ -21,7 +26,7 @@ type Capabilities struct {
 	EightBitMIME        bool
 	EnhancedStatusCodes bool
 	Size                int64    // 0: not offered; negative: bare SIZE, no limit; else the limit
-	Extra               []string // further EHLO lines, offered but not understood
+	Extra               []string // further EHLO lines: extensions whose parameters are taken, XCLIENT and XFORWARD with attributes
 }
 
 // Honest offers what a Postfix does and has no fault.

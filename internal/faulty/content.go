@@ -117,7 +117,10 @@ func (s *session) endOfData() error {
 		normal = s.coded("250 2.0.0 Ok: queued as " + s.store(false))
 	}
 	if f == nil {
-		return s.say(normal)
+		if err := s.say(normal); err != nil {
+			return err
+		}
+		return s.lmtp(normal, len(s.tx.to))
 	}
 	_, err := s.perform(f, normal)
 	return err

@@ -10,7 +10,7 @@ import (
 // Stage is a point of the dialogue at which a fault may be put. The names are those of the log line.
 type Stage string
 
-// The stages. HELO, BDAT (a chunk that is not the last), RSET, NOOP and QUIT are no stages of the log; the last chunk is FinalDot.
+// The stages. HELO, BDAT (a chunk that is not the last), RSET, NOOP and those behind them are no stages of the log; the last chunk is FinalDot.
 const (
 	Connect  Stage = "connect" // after accept, before the banner
 	Banner   Stage = "banner"
@@ -25,6 +25,9 @@ const (
 	RSET     Stage = "rset"
 	NOOP     Stage = "noop"
 	QUIT     Stage = "quit"
+	STARTTLS Stage = "starttls"
+	XCLIENT  Stage = "xclient"
+	XFORWARD Stage = "xforward"
 )
 
 // Action is what a fault does.

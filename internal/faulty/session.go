@@ -30,6 +30,7 @@ type session struct {
 
 	greeted      bool // EHLO or HELO was accepted
 	extended     bool // EHLO was
+	secure       bool // under TLS
 	caps         Capabilities
 	transactions int
 	tx           transaction
@@ -78,7 +79,10 @@ func (s *session) improper(what string) {
 // run is the whole dialogue. It returns errEnd when the end is our doing.
 func (s *session) run() error {
 	s.event("connected")
-	err := s.greet()
+	err := s.prepare()
+	if err == nil {
+		err = s.greet()
+	}
 	for err == nil {
 		var line string
 		if line, err = s.command(); err == nil {

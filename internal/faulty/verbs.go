@@ -9,11 +9,18 @@ import (
 func (s *session) obey(line string) error {
 	verb, arg, _ := strings.Cut(line, " ")
 	arg = strings.TrimSpace(arg)
-	switch strings.ToUpper(verb) {
-	case "EHLO":
+	switch verb = strings.ToUpper(verb); verb {
+	case "EHLO", "LHLO":
+		if lmtp := s.srv.behaviour.Load().LMTP; lmtp != (verb == "LHLO") {
+			break
+		}
 		return s.ehlo()
 	case "HELO":
 		return s.helo()
+	case "STARTTLS":
+		return s.startTLS()
+	case "XCLIENT", "XFORWARD":
+		return s.xclient(verb)
 	case "MAIL":
 		return s.mail(arg)
 	case "RCPT":
@@ -54,8 +61,12 @@ func (s *session) coded(reply string) string {
 }
 
 func (s *session) ehlo() error {
-	caps := s.srv.behaviour.Load().Capabilities
+	b := s.srv.behaviour.Load()
+	caps := b.Capabilities
 	lines := append([]string{s.srv.name}, caps.lines()...)
+	if b.TLS != nil && !s.secure {
+		lines = append(lines, "STARTTLS")
+	}
 	for i, l := range lines {
 		sep := "-"
 		if i == len(lines)-1 {
@@ -132,6 +143,7 @@ func (s *session) parameters(params string) string {
 				return "552 5.3.4 Message size exceeds fixed limit"
 			}
 		case key == "BODY" && s.caps.EightBitMIME && (value == "7BIT" || value == "8BITMIME"):
+		case s.caps.extended(key, value):
 		default:
 			return "555 5.5.4 Unsupported option: " + key
 		}
