@@ -75,6 +75,16 @@ bench-page: ## what 400 open streams and 40 scrapes a second cost the mail, watc
 	@WEIR_BENCH_PAGE=1 WEIR_BENCH_QUICK=$(QUICK) WEIR_REQUIRE=$(REQUIRE) \
 	  $(TIMED) page $(GO) test -count=1 -timeout 40m -v -run '^TestBenchPage$$' ./integration
 
+bench-tls: ## throughput with TLS at the edge, weir beside HAProxy in front of the same sinks; QUICK=1 is short
+	@$(TIMED) setup tools/setup
+	@WEIR_BENCH_TLS=1 WEIR_BENCH_QUICK=$(QUICK) WEIR_REQUIRE=$(REQUIRE) \
+	  $(TIMED) tls $(GO) test -count=1 -timeout 40m -v -run '^TestBenchTLS$$' ./integration
+
+bench-abuse: ## what 10 000 idle, slow and unwelcome connections cost in each stage, and what honest senders notice; QUICK=1 is short
+	@$(TIMED) setup tools/setup
+	@WEIR_BENCH_ABUSE=1 WEIR_BENCH_QUICK=$(QUICK) WEIR_REQUIRE=$(REQUIRE) \
+	  $(TIMED) abuse $(GO) test -count=1 -timeout 40m -v -run '^TestBenchAbuse$$' ./integration
+
 page-shots: ## draw the pictures of docs/img anew, with Chromium; a minute and a half
 	@WEIR_PAGE_SHOTS=$(abspath docs/img) WEIR_REQUIRE=$(REQUIRE) $(TIMED) shots $(GO) test -count=1 -run '^TestPage_Shots$$' ./integration
 

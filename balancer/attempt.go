@@ -34,7 +34,13 @@ func (a *attempt) endBody() backend.Ticket {
 // move gets the next candidate that can be talked to. It returns false when
 // there is none, with the reason in lastFault.
 func (t *transaction) move(limit time.Time) bool {
+	if t.s.pinned.Load() != nil || t.s.pinLost {
+		return t.attachPinned()
+	}
 	for {
+		if t.lastFault.kind == faultUnwelcome {
+			return false // it was the client that was refused
+		}
 		b := t.pick(limit)
 		if b == nil {
 			return false
@@ -51,30 +57,52 @@ func (t *transaction) move(limit time.Time) bool {
 // connect attaches a connection to b, on which a place was taken: a kept one, or
 // a new one. When that fails the place is given back.
 func (t *transaction) connect(b *backend.Backend, limit time.Time) bool {
-	if u := t.pool.take(b, time.Now()); u != nil {
-		t.attach(u)
-		return true
+	client := t.client(t.pool)
+	if u := t.pool.take(b, &client, time.Now()); u != nil {
+		if t.lacks(u) == "" {
+			t.attach(u)
+			return true
+		}
+		u.retire() // the connector may offer more by now
 	}
 	if !t.dial(b, limit) {
 		t.endPart(b)
 		t.pool.release(b)
 		return false
 	}
-	return true
+	return t.fits()
+}
+
+// fits reports whether the connector can serve the transaction, by what it says
+// now; one that cannot is left.
+func (t *transaction) fits() bool {
+	why := t.lacks(t.at.upstream)
+	if why == "" {
+		return true
+	}
+	t.leave(&fault{kind: faultUnable, stage: backend.StageEHLO, why: why})
+	return false
 }
 
 func (t *transaction) attach(u *upstream) {
 	t.spare = attempt{upstream: u, refusal: t.spare.refusal}
 	t.spare.refusal.Reset()
 	t.at = &t.spare
+	if u.Client().Addr.Port() != 0 {
+		u.only = t.s
+	}
 	t.rec.Backend = u.backend.ID().Name
-	t.s.upstream.Store(u)
-	// The session may have been cut off, or the connector disabled, before it had
-	// this connection.
-	if t.s.srv.base.Err() != nil {
+	t.s.hold(u)
+}
+
+// hold makes a connection the session's, for those who must end that. The session
+// may have been cut off, or the connector disabled, before it had it.
+func (s *session) hold(u *upstream) {
+	s.upstream.Store(u)
+	if s.srv.base.Err() != nil {
 		u.Abort()
 	}
-	if why := t.pool.disabled(u.backend); why != nil {
+	if why := u.pool.disabled(u.backend); why != nil {
 		u.expel(why)
 	}
 }
@@ -109,6 +137,10 @@ func (t *transaction) drop() {
 	}
 	t.detach()
 	t.endPart(u.backend)
+	if t.isPinned(u) {
+		t.s.losePin()
+		return
+	}
 	u.discard()
 	u.pool.release(u.backend)
 }
@@ -123,5 +155,9 @@ func (t *transaction) letGo(now time.Time) {
 	u := t.at.upstream
 	t.detach()
 	t.endPart(u.backend)
+	if t.isPinned(u) {
+		u.reused = true // what is open there is ended by who needs it next
+		return
+	}
 	u.giveBack(now)
 }

@@ -17,6 +17,7 @@ import (
 //	NAME content|to|params|conn PATTERN       of the last message it stored
 //	messages N                                that all connectors stored
 //	transactions N, sessions N                that were recorded
+//	session-tls|-client|-proxy PATTERN        of the last session without a transaction
 //	session REASON                            why the last session without a transaction ended
 //	FIELD[#N] PATTERN                         of the N-th transaction, else the last one; see fields
 func (p *player) check(what string) error {
@@ -34,6 +35,8 @@ func (p *player) check(what string) error {
 		return like(strconv.Itoa(n), want)
 	case "transactions":
 		return like(strconv.Itoa(p.witness.count()), want)
+	case "session-tls", "session-client", "session-proxy":
+		return p.checkSession(field, want)
 	case "session":
 		p.witness.mu.Lock()
 		defer p.witness.mu.Unlock()
@@ -43,6 +46,18 @@ func (p *player) check(what string) error {
 		return fmt.Errorf("no session was recorded")
 	}
 	return p.checkTransaction(field, want)
+}
+
+// checkSession checks who the last session without a transaction was of.
+func (p *player) checkSession(field, want string) error {
+	p.witness.mu.Lock()
+	defer p.witness.mu.Unlock()
+	n := len(p.witness.sessions)
+	if n == 0 {
+		return fmt.Errorf("no session was recorded")
+	}
+	r := &p.witness.sessions[n-1]
+	return like(map[string]string{"session-tls": r.TLS, "session-client": r.Client.String(), "session-proxy": r.Proxy}[field], want)
 }
 
 func (p *player) checkTransaction(field, want string) error {
@@ -71,7 +86,7 @@ func fields(r *balancer.Record) map[string]string {
 		"backend": r.Backend, "pool": r.Pool, "replays": strconv.Itoa(r.Replays), "tries": strings.Join(tries, "; "), "stage": r.Stage.String(),
 		"suspect": strconv.FormatBool(r.Suspect), "remote_id": r.RemoteID, "message_id": r.MessageID,
 		"rcpts": strings.Join(r.Rcpts, " "), "accepted": strconv.Itoa(r.Accepted),
-		"bytes": strconv.FormatInt(r.Bytes, 10), "digest": r.Digest, "from": r.From, "helo": r.HELO,
+		"bytes": strconv.FormatInt(r.Bytes, 10), "digest": r.Digest, "misuse": r.Misuse, "from": r.From, "helo": r.HELO, "tls": r.TLS, "proxy": r.Proxy, "client": r.Client.String(),
 	}
 }
 
@@ -94,7 +109,7 @@ func (p *player) checkConnector(name string, srv *faulty.Server, what string) er
 	}
 	if field == "heard" {
 		n, prefix, _ := strings.Cut(want, " ")
-		return like(strconv.Itoa(srv.Heard(prefix)), n)
+		return like(strconv.Itoa(heard(srv, prefix)), n)
 	}
 	messages := srv.Messages()
 	if len(messages) == 0 {
@@ -111,6 +126,21 @@ func (p *player) checkConnector(name string, srv *faulty.Server, what string) er
 		return like(last.Params, want)
 	}
 	return fmt.Errorf("no field %q of a connector", field)
+}
+
+// heard counts the lines that a connector heard with this prefix, in which * stands
+// for anything.
+func heard(srv *faulty.Server, prefix string) int {
+	if !strings.Contains(prefix, "*") {
+		return srv.Heard(prefix)
+	}
+	n := 0
+	for _, l := range srv.Transcript() {
+		if like(l.Text, prefix+"*") == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // leavesNothing stops the balancer and checks that everything was given back,

@@ -3,7 +3,7 @@ package balancer
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
+	"io"
 	"time"
 
 	"weir/internal/backend"
@@ -93,6 +93,9 @@ func (t *transaction) ambiguous(f *fault) {
 // envelopeDigest identifies an envelope without showing it.
 func (t *transaction) envelopeDigest() string {
 	h := sha256.New()
-	h.Write([]byte(t.mail.From + "\n" + strings.Join(t.accepted, "\n")))
+	_, _ = io.WriteString(h, t.mail.From)
+	for i := range t.accepted {
+		_, _ = io.WriteString(h, "\n"+t.accepted[i].To)
+	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

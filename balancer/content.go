@@ -20,6 +20,7 @@ type content struct {
 	head smtp.Headers
 	copy replayCopy
 
+	trace int64 // octets at the start of the copy that are weir's Received line
 	size  int64 // octets of the sender's
 	moves int   // connectors that were lost once content was sent to them
 
@@ -36,8 +37,10 @@ func (t *transaction) startContent(raw bool) *content {
 	c.head.Reset(t.s.front.token)
 	c.copy.reset(&t.s.srv.budget, t.pool.ReplayBuffer)
 	t.content = c
+	c.norm.Binary = t.mail.Body == smtp.BodyBinaryMIME
 	if t.s.front.Received != ReceivedNever {
-		c.prepend(t.s.receivedLine(t.id, time.Now()))
+		c.prepend(t.receivedLine(time.Now()))
+		c.trace = c.copy.total
 	}
 	return c
 }

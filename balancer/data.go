@@ -17,6 +17,9 @@ func (s *session) onData(arg []byte) {
 	case t == nil:
 		s.outOfTurn("MAIL first")
 		return
+	case t.mail.Body == smtp.BodyBinaryMIME:
+		s.complain(503, enhanced(5, 5, 1), "Binary content comes by BDAT") // P22; RFC 3030 section 3
+		return
 	case t.content != nil:
 		s.complain(503, enhanced(5, 5, 1), "The message comes by BDAT already") // P21
 		return

@@ -7,12 +7,19 @@ import (
 	"time"
 
 	"weir/internal/backend"
+	"weir/internal/connector"
 	"weir/internal/smtp"
 )
 
 // byBdat reports whether the content goes to the connector by BDAT.
 func (c *content) byBdat(a *attempt) bool {
 	return c.raw && a.Capabilities().Has(backend.ExtChunking)
+}
+
+// traced reports whether the connector is to get weir's Received line. One that was
+// told of the client when the connection was made adds its own for it (P33).
+func (c *content) traced(a *attempt) bool {
+	return c.t.s.front.Received == ReceivedAlways || a.Client() == (connector.Client{})
 }
 
 // push hands on what the connector has not got yet, and moves the transaction
@@ -52,6 +59,9 @@ func (c *content) resend() fault { return c.forward(false) }
 func (c *content) forward(final bool) fault {
 	a := c.t.at
 	a.opened = true
+	if a.sent == 0 && !c.traced(a) {
+		a.sent = c.trace
+	}
 	if a.sent == c.copy.total && !final {
 		return fault{}
 	}
@@ -70,6 +80,9 @@ func (c *content) forward(final bool) fault {
 func (c *content) send(a *attempt, final bool) fault {
 	for {
 		p := c.copy.from(a.sent)
+		if c.byBdat(a) && a.sent < c.trace {
+			p = p[:min(c.trace-a.sent, int64(len(p)))] // a chunk of its own (P33)
+		}
 		last := final && a.sent+int64(len(p)) == c.copy.total
 		if len(p) == 0 && !last {
 			return fault{}

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -12,27 +13,34 @@ import (
 func (t *transaction) dial(b *backend.Backend, limit time.Time) bool {
 	watch := dialWatch{t: t, b: b}
 	dialer := t.pool.dialer
-	dialer.Watch = &watch
+	dialer.Watch, dialer.Client = &watch, t.client(t.pool)
 	t.rec.Backend = b.ID().Name
 	ctx, hangUp := t.dialling(b)
 	defer hangUp()
 	conn, err := dialer.Dial(ctx, b.Address(), limit)
 	if err != nil {
-		f := watch.fault(err)
-		if why := expelledBy(ctx); why != nil {
-			f = why.fault(faultUnreached, watch.ticket.Stage)
-		}
-		if watch.ticket.Backend != nil {
-			t.waited(time.Since(watch.began))
-			t.failed(watch.ticket, &f)
-		}
-		t.part.void = t.part.void || f.ordered
-		t.noteTry(b, &f)
+		t.unreached(ctx, &watch, err)
 		return false
 	}
-	b.Traffic.Open.Add(1)
-	t.attach(&upstream{Conn: conn, pool: t.pool, backend: b, born: time.Now()})
+	t.attach(newUpstream(conn, t.pool, b))
 	return true
+}
+
+// unreached tells and records that dialling has failed.
+func (t *transaction) unreached(ctx context.Context, watch *dialWatch, err error) {
+	f := watch.fault(err)
+	if why := expelledBy(ctx); why != nil {
+		f = why.fault(faultUnreached, watch.ticket.Stage)
+	}
+	if watch.ticket.Backend != nil {
+		t.waited(time.Since(watch.began))
+		t.failed(watch.ticket, &f)
+	}
+	t.part.void = t.part.void || f.ordered || f.aside()
+	t.noteTry(watch.b, &f)
+	if f.kind == faultMisused {
+		t.rec.Misuse = watch.b.ID().String() + " does not let weir tell it of a client: " + f.why
+	}
 }
 
 // dialWatch tells the observer of the stages of dialling.
@@ -57,8 +65,8 @@ func (w *dialWatch) Passed(stage backend.Stage, took time.Duration) {
 
 func (w *dialWatch) fault(err error) fault {
 	var e *connector.Error
-	if errors.As(err, &e) && e.Err == nil {
-		return fault{kind: faultUnreached, stage: e.Stage, why: e.Why(), reply: e.Reply}
+	if errors.As(err, &e) && (e.Err == nil || e.Against == connector.AgainstUs) {
+		return fault{kind: againstKinds[e.Against], stage: e.Stage, why: e.Why(), reply: e.Reply}
 	}
 	if e != nil {
 		err = e.Err
@@ -68,6 +76,14 @@ func (w *dialWatch) fault(err error) fault {
 		f.kind = faultUnreached
 	}
 	return f
+}
+
+// againstKinds is what a refusal before MAIL means, by whom it speaks against (P3,
+// P3a).
+var againstKinds = [...]faultKind{
+	connector.AgainstConnector: faultUnreached,
+	connector.AgainstClient:    faultUnwelcome,
+	connector.AgainstUs:        faultMisused,
 }
 
 // redial replaces a reused connection by a new one to the same connector.
@@ -80,5 +96,5 @@ func (t *transaction) redial(limit time.Time) bool {
 		t.pool.release(b)
 		return false
 	}
-	return true
+	return t.fits()
 }

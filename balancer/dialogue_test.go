@@ -22,10 +22,12 @@ import (
 //	! pool timeouts.mail=200ms      a setting, or what a connector does; see directive
 //	@second                         what follows is said by another sender, until the next @
 //	< 220 mx.test ESMTP weir        the sender reads a line; * stands for anything
+//	<< 250 *                        the sender reads a whole reply, whose last line this is
 //	> EHLO client.test              the sender writes a line; lines in a row go out in one
 //	>> .\r\n                        the same without adding CRLF; see unescape
 //	flush                           the sender sends what it wrote, without waiting for an answer
 //	< EOF                           weir closes
+//	tls, from                       see edgeLine
 //	close | half-close | reset      the sender closes, or only its sending side, or breaks off
 //	= outcome delivered             what is known of the last transaction or a connector; see check
 //	~ a heard 1 DATA                waits until that is so
@@ -53,6 +55,7 @@ type player struct {
 	senders map[string]*peer
 	peer    *peer // who speaks now
 	offered map[string]faulty.Capabilities
+	wants   map[string]faulty.Behaviour
 }
 
 // peer is a sender's end of a connection.
@@ -60,6 +63,7 @@ type peer struct {
 	nc      net.Conn
 	in      *bufio.Reader
 	pending strings.Builder
+	local   string // where it connects from; empty: anywhere
 }
 
 func play(t *testing.T, file string) {
@@ -67,7 +71,7 @@ func play(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &player{t: t, bench: newBench(t, "a", "b", "c", "d"), senders: map[string]*peer{}, peer: &peer{}, offered: map[string]faulty.Capabilities{}}
+	p := &player{t: t, bench: newBench(t, "a", "b", "c", "d"), senders: map[string]*peer{}, peer: &peer{}, offered: map[string]faulty.Capabilities{}, wants: map[string]faulty.Behaviour{}}
 	defer p.hangUp() // before the balancer is stopped, which would wait for them
 	for i, line := range strings.Split(string(script), "\n") {
 		line = strings.TrimSuffix(line, "\r")
@@ -132,6 +136,11 @@ func (p *player) line(line string) error {
 			return err
 		}
 		return p.peer.expect(unescape(rest))
+	case "<<":
+		if err := p.peer.connect(p.addr); err != nil {
+			return err
+		}
+		return p.peer.expectReply(unescape(rest))
 	case "=":
 		return p.check(rest)
 	case "~":
@@ -141,7 +150,7 @@ func (p *player) line(line string) error {
 	case "close", "half-close", "reset":
 		return p.peer.leave(mark)
 	}
-	return fmt.Errorf("unknown line in script")
+	return p.edgeLine(mark, rest)
 }
 
 // await checks until it is so.
@@ -177,7 +186,7 @@ func (s *peer) connect(addr string) error {
 	if s.nc != nil {
 		return nil
 	}
-	nc, err := net.DialTimeout("tcp", addr, ceiling)
+	nc, err := dialFrom(s.local, addr)
 	if err != nil {
 		return err
 	}
@@ -211,6 +220,19 @@ func (s *peer) expect(want string) error {
 		return fmt.Errorf("reading: %w (so far %q)", err, got)
 	}
 	return like(strings.TrimSuffix(got, "\r\n"), want)
+}
+
+// expectReply reads to the last line of a reply.
+func (s *peer) expectReply(want string) error {
+	for {
+		got, err := s.in.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("reading: %w (so far %q)", err, got)
+		}
+		if len(got) < 4 || got[3] != '-' {
+			return like(strings.TrimSuffix(got, "\r\n"), want)
+		}
+	}
 }
 
 func (s *peer) leave(how string) error {

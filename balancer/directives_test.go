@@ -19,12 +19,15 @@ import (
 //	! a: FAULT [| FAULT]...         where a FAULT is
 //	     STAGE mute|drop|reset|garbage|endless|stall|REPLY [store] [times=N] [after=N] [reused] [delay=D] [if=TEXT]
 //	! a: down | up | drain | disable | refuse | heal | cut | without CHUNKING,PIPELINING | size N
+//	! a: offers LINE[|LINE]... | claims LINE[|LINE]...    lines of EHLO; claimed ones only when the probe asked
+//	! a: lmtp | proxy | tls | broken-tls | implicit-tls    what it wants of whoever connects
 //	! a: eject                      as if the breaker had opened at rcpt
 //	! a: in POOL [COST]             before the first line: where it is, if not in internet at cost 0
 //	! route PATTERN[,PATTERN]... -> POOL[:COST][,POOL[:COST]]...    before the first line: the listener goes by routes
 //	! max_connections=1 | panic_percent=N
 //	! pool timeouts.STAGE=D | patience.STAGE=D | queue_timeout=D | replay_buffer=N | reuse.messages=N | reuse.bytes=N | reuse.max_idle=N | reuse.idle=D | reuse.age=D
-//	! listener errors=N | recipients=N | message_size=N | connections=N | max_hops=N | messages=N | command=D | data=D | greeting=D | session=D | reject | received
+//	! pool identity=proxy-v1|proxy-v2|xclient|xforward | lmtp | lmtp=POOL | tls=opportunistic|required|verified|implicit
+//	! listener errors=N | recipients=N | message_size=N | connections=N | max_hops=N | messages=N | command=D | data=D | greeting=D | session=D | reject | received | received=always
 //	! replay_memory=N
 //	! shutdown
 func (p *player) directive(d string) error {
@@ -90,6 +93,8 @@ func (p *player) setPool(key, value string) error {
 		return parseStageTime(name, value, &p.witness.patience)
 	}
 	switch key {
+	case "identity", "lmtp", "tls":
+		return p.introduce(key, value)
 	case "queue_timeout":
 		return parseTime(value, &pool.QueueTimeout)
 	case "replay_buffer":
@@ -134,9 +139,9 @@ func (p *player) setListener(key, value string) error {
 	case "reject":
 		l.RejectBare = true
 	case "received":
-		l.Received = 0
+		l.Received = map[string]balancer.ReceivedHeader{"": balancer.ReceivedAuto, "always": balancer.ReceivedAlways}[value]
 	default:
-		return fmt.Errorf("no setting %q of a listener", key)
+		return p.setEdge(key, value)
 	}
 	return nil
 }
@@ -174,6 +179,10 @@ func (p *player) behave(name, what string) error {
 		p.remove(name, rest)
 	case "size":
 		p.resize(name, rest)
+	case "offers", "claims":
+		p.offer(name, strings.Split(rest, "|"), word == "claims")
+	case "lmtp", "proxy", "tls", "broken-tls", "implicit-tls":
+		return p.want(name, word)
 	default:
 		var faults []faulty.Fault
 		for f := range strings.SplitSeq(what, " | ") {
@@ -225,16 +234,16 @@ func (p *player) remove(name, keywords string) {
 			p.change(name, func(c *backend.Capabilities) { c.Size = 0 })
 		}
 	}
-	p.connectors[name].Set(faulty.Behaviour{Capabilities: caps})
 	p.offered[name] = caps
+	p.set(name)
 }
 
 func (p *player) resize(name, size string) {
 	caps := p.offers(name)
 	caps.Size, _ = strconv.ParseInt(size, 10, 64)
 	p.change(name, func(c *backend.Capabilities) { c.Size = caps.Size })
-	p.connectors[name].Set(faulty.Behaviour{Capabilities: caps})
 	p.offered[name] = caps
+	p.set(name)
 }
 
 // offers is what a connector offers now.

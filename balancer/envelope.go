@@ -74,16 +74,23 @@ func (t *transaction) exchange(withData bool, limit time.Time) fault {
 
 // talk sends n commands of the plan and takes their answers in.
 func (t *transaction) talk(a *attempt, p plan, from, n int, limit time.Time) fault {
-	if kind, _ := p.at(from); a.mailed && a.Look() != smtp.Quiet {
-		return t.unasked(stepStages[kind], limit)
+	first, _ := p.at(from)
+	if a.mailed && a.Look() != smtp.Quiet {
+		return t.unasked(stepStages[first], limit)
+	}
+	forwards, f := t.forward(a, first, n == 1, limit)
+	if f.kind != noFault {
+		return f
 	}
 	out := a.Pending()
 	for i := from; i < from+n; i++ {
 		out = t.appendStep(out, a, p, i)
 	}
 	a.SetPending(out)
-	first, _ := p.at(from)
 	sendErr := a.Flush(t.deadline(stepStages[first], time.Now(), limit))
+	if f := t.forwarded(a, forwards, limit, sendErr); f.kind != noFault {
+		return f
+	}
 	for i := from; i < from+n; i++ {
 		kind, r := p.at(i)
 		if kind == stepData {
@@ -109,28 +116,29 @@ func (t *transaction) talk(a *attempt, p plan, from, n int, limit time.Time) fau
 func (t *transaction) appendStep(out []byte, a *attempt, p plan, i int) []byte {
 	switch kind, r := p.at(i); kind {
 	case stepMail:
-		return t.appendMail(out, a.Capabilities())
+		return t.appendMail(out, a)
 	case stepRepeat:
-		return smtp.AppendRcpt(out, t.accepted[r])
+		return t.accepted[r].AppendFor(out, offeredBy(a))
 	case stepRcpt:
-		return smtp.AppendRcpt(out, t.group[t.wanted[r]].to)
+		return t.group[t.wanted[r]].AppendFor(out, offeredBy(a))
 	default:
 		return append(out, "DATA\r\n"...)
 	}
 }
 
 // appendMail makes MAIL anew, with only the parameters that this connector
-// offers (P38).
-func (t *transaction) appendMail(dst []byte, caps backend.Capabilities) []byte {
-	m := smtp.Mail{From: t.mail.From}
-	if t.mail.HasSize && caps.Has(backend.ExtSize) {
-		m.HasSize, m.Size = true, t.mail.Size+edgeRoom
+// offers (P38). Who vouches for a message that is not authenticated is nobody: its
+// sender's word is not passed on (RFC 4954 section 5).
+func (t *transaction) appendMail(dst []byte, a *attempt) []byte {
+	mail := t.mail
+	if mail.Auth != "" && !t.isPinned(a.upstream) {
+		mail.Auth = "<>"
 	}
-	if caps.Has(backend.Ext8BitMIME) {
-		m.Body = t.mail.Body
-	}
-	return m.Append(dst)
+	return mail.AppendFor(dst, offeredBy(a), edgeRoom)
 }
+
+// offeredBy returns what the parameters of commands to a connector may be.
+func offeredBy(a *attempt) smtp.Extensions { return smtp.Extensions(a.Capabilities().Ext) }
 
 // skip reads the answers to commands that were sent in the same group as one
 // that failed, so that the connection stays in step.

@@ -61,6 +61,7 @@ func (s *Server) expel(since *backend.Snapshot) *backend.Snapshot {
 	if len(out) > 0 {
 		s.eachSession(func(sess *session) { sess.expel(out) })
 	}
+	s.wakePinned()
 	return now
 }
 

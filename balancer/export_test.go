@@ -10,3 +10,16 @@ func (s *Server) Kept(pool string) (*policies.Routes, *policies.Policy) {
 	now := s.setup.Load()
 	return now.routes, now.pools[pool].policy
 }
+
+// AtBoundary shows tests that some session waits for its sender, outside of any
+// transaction.
+func (s *Server) AtBoundary() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sess := range s.sessions {
+		if sess.atBoundary.Load() {
+			return true
+		}
+	}
+	return false
+}

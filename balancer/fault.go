@@ -25,6 +25,9 @@ const (
 	faultRefused              // a 5xx that is the connector's right: no other one is asked
 	faultBroken               // a recipient that was promised is refused after a move (P7)
 	faultMaybeTaken           // the message may have been taken (P9)
+	faultUnwelcome            // it refuses the client that it was told of: no other one is asked (P3a)
+	faultMisused              // it does not let us tell it of clients (P3a)
+	faultUnable               // it offers less than it was seen to (P31)
 	faultSilent               // silent for so long that the transaction moves on (P16)
 )
 
@@ -87,11 +90,14 @@ func (f *fault) verdict() backend.Verdict {
 	}
 }
 
+// aside reports whether a fault before MAIL says nothing of the connector.
+func (f *fault) aside() bool { return f.kind == faultUnwelcome || f.kind == faultMisused }
+
 // connectionLives reports whether the connection is still in step after the
 // fault: the connector merely declined.
 func (f *fault) connectionLives() bool {
 	switch f.kind {
-	case faultDeferred, faultMisfit, faultRefused, faultBroken:
+	case faultDeferred, faultMisfit, faultRefused, faultBroken, faultUnable:
 		return true
 	}
 	return false
@@ -108,6 +114,14 @@ func (t *transaction) giveUp() {
 		t.decide(451, enhanced(4, 4, 2), "Connection to the connector was lost, try again later")
 	case f.kind == faultNoPlace, f.ordered:
 		t.decideIn(noConnector)
+	case (f.kind == faultUnwelcome || f.kind == faultUnable && f.reply.Code != 0) && len(t.accepted) == 0:
+		t.decideAs(&f.reply)
+	case f.kind == faultMisused:
+		t.decide(451, enhanced(4, 3, 5), "Connector does not let this server tell it of its clients")
+	case f.kind == faultUnable && f.reply.Code == 0:
+		t.decideIn(nobodyAble)
+	case f.kind == faultUnreached && f.stage == backend.StageTLS:
+		t.decide(451, enhanced(4, 7, 5), "TLS with the connector failed, try again later")
 	case f.kind == faultUnreached, f.kind == faultSilent && f.stage < backend.StageMail:
 		t.decide(451, enhanced(4, 4, 1), "No connector could be reached, try again later")
 	case f.kind == faultDeferred, f.kind == faultGone:

@@ -3,9 +3,11 @@ package balancer_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -54,6 +56,10 @@ var sessionSeeds = []struct{ sent, said string }{
 	{"EHLO c\r\nMAIL FROM:<a@b> SIZE=10000\r\nRCPT TO:<c@d>\r\nDATA\r\nRCPT TO:<c@fax>\r\nDATA\r\n\x00text\r\n.\r\n", "220 a\n250 a\n250 ok\n250 ok\n!\x00220 b\n250 b\n250 ok\n250 ok\n354 go\n250 taken\n"},
 	{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", ""},
 	{"\x16\x03\x01\x02\x00\x01", "220 a\n"},
+	{"EHLO c\r\nSTARTTLS\r\n\x00\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03NOOP\r\n", ""},
+	{"EHLO c\r\nMAIL FROM:<a@b>\r\nSTARTTLS\r\nMAIL FROM:<c@d>\r\n", ""},
+	{"XCLIENT ADDR=IPV6:2001:db8::1 HELO=+41 PORT=1\r\nEHLO c\r\nXFORWARD ADDR=192.0.2.3 SOURCE=LOCAL\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nXFORWARD IDENT=1\r\nDATA\r\n\x00text\r\n.\r\n", "220 a\n250 a\n250 ok\n250 ok\n354 go\n250 taken\n"},
+	{"PROXY TCP4 192.0.2.3 192.0.2.4 1 2\r\nEHLO c\r\n", ""},
 	{"HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 99999\r\nx\x00y", "220 a\n250-a\n250 CHUNKING\n250 ok\n250 ok\n"},
 }
 
@@ -90,13 +96,13 @@ func (z *zoo) play(sent []byte) {
 		dialers[p.Name] = connector.Dialer{Hostname: "mx.test", Timeouts: connector.Timeouts(p.Timeouts), DialContext: z.dial}
 	}
 	registry.SetStarted()
-	server, err := balancer.New(cfg, balancer.Deps{Registry: registry, Observer: &z.witness, Recorder: &z.witness, Dialers: dialers})
+	server, err := balancer.New(cfg, balancer.Deps{Registry: registry, Observer: &z.witness, Recorder: &z.witness, Materials: balancer.Materials{Dialers: dialers, TLS: z.tls()}})
 	if err != nil {
 		z.t.Fatal(err)
 	}
 	ours, theirs := socketPair(z.t)
 	listener := pairListener{make(chan net.Conn, 1), make(chan struct{})}
-	listener.conns <- theirs
+	listener.conns <- placed{theirs.(*net.UnixConn)}
 	z.wg.Go(func() { _ = server.Serve(context.Background(), "inbound", listener) })
 	z.sender(ours, sent)
 	if err := server.Shutdown(context.Background()); err != nil {
@@ -106,8 +112,21 @@ func (z *zoo) play(sent []byte) {
 	z.judge(registry, server)
 }
 
+// placed is a connection that claims to come from somewhere.
+type placed struct{ *net.UnixConn }
+
+func (placed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4711} }
+
+func (z *zoo) tls() map[string]*tls.Config {
+	k, err := edgeKit()
+	if err != nil {
+		z.t.Fatal(err)
+	}
+	return map[string]*tls.Config{"inbound": k.server}
+}
+
 // zooConfig has routes, by which the domain fax goes elsewhere, and large messages
-// nowhere.
+// nowhere. The sender may use STARTTLS and XCLIENT.
 func zooConfig() balancer.Config {
 	cfg := baseConfig()
 	cfg.Pools[0].ReplayBuffer = 200 // so that there are messages with and without a whole copy
@@ -116,7 +135,8 @@ func zooConfig() balancer.Config {
 	}
 	cfg.Pools = append(cfg.Pools, cfg.Pools[0])
 	cfg.Pools[1].Name = "fax"
-	cfg.Listeners[0].Pool = ""
+	cfg.Listeners[0].Pool, cfg.Listeners[0].TLS = "", balancer.TLSStartTLS
+	cfg.Listeners[0].XClient = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	cfg.Routes = []policies.Route{
 		{Match: []string{"fax"}, To: []policies.Target{{Pool: "fax"}}},
 		{Match: []string{"*"}, MaxSize: 9999, To: []policies.Target{{Pool: "internet"}, {Pool: "fax", Cost: 50}}},
@@ -182,7 +202,8 @@ func (z *zoo) sender(nc net.Conn, sent []byte) {
 	_ = nc.(*net.UnixConn).CloseWrite()
 	_ = nc.SetReadDeadline(time.Now().Add(ceiling))
 	_, _ = got.ReadFrom(nc)
-	for line := range bytes.SplitAfterSeq(got.Bytes(), []byte("\n")) {
+	plain, _, _ := bytes.Cut(got.Bytes(), []byte{0x15, 3}) // behind it is TLS: an alert
+	for line := range bytes.SplitAfterSeq(plain, []byte("\n")) {
 		if len(line) > 0 && !isReplyLine(line) {
 			z.blame("the sender was answered %q", line)
 		}

@@ -3,6 +3,7 @@ package balancer_test
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"weir/balancer"
 	"weir/internal/backend"
+	"weir/internal/connector"
 	"weir/internal/faulty"
 )
 
@@ -29,7 +31,9 @@ type bench struct {
 	caps       map[string]backend.Capabilities
 	pools      map[string]string // of connectors that are not in the first pool
 	costs      map[string]int
-	panics     int // panic_percent of all pools
+	panics     int                    // panic_percent of all pools
+	dialer     connector.Dialer       // what all pools' dialers have in common
+	edge       map[string]*tls.Config // TLS with senders, by listener
 	witness    *witness
 	deaf       bool // the witness forgets: for benchmarks
 	server     *balancer.Server
@@ -95,7 +99,7 @@ func (b *bench) start(maxConnections int) {
 	b.registry.SetStarted()
 	server, err := balancer.New(b.cfg, balancer.Deps{
 		Registry: b.registry, Observer: b.witness, Recorder: b.witness,
-		Dialers: b.dialers(),
+		Materials: b.materials(),
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -158,6 +162,7 @@ type witness struct {
 	mu           sync.Mutex
 	transactions []balancer.Record
 	sessions     []balancer.SessionRecord
+	auths        []balancer.AuthRecord
 	outcomes     []observed
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"weir/balancer/gate"
 	"weir/internal/connector"
 )
 
@@ -13,16 +14,18 @@ import (
 // readCommand sends what was answered so far, unless the next command is here
 // already, and returns the next command.
 func (s *session) readCommand(timeout time.Duration) ([]byte, error) {
+	s.slack = s.front.Timeouts.Data
 	if _, here := s.in.PeekCommand(); here && len(s.out) < maxReplies {
-		return s.in.ReadCommand(maxCommand)
+		return s.in.ReadCommandOrAuth(maxCommand, s.maxAuth())
 	}
 	if err := s.flush(); err != nil {
 		return nil, err
 	}
-	if looksLikeTLS(s.in.Buffered()) {
-		return nil, errTLS
+	if err := s.strange(); err != nil {
+		return nil, err
 	}
 	if s.tx == nil {
+		s.disengage()
 		s.atBoundary.Store(true)
 		defer s.atBoundary.Store(false)
 	}
@@ -39,11 +42,11 @@ func (s *session) nextCommand() ([]byte, error) {
 		if err := s.in.Fill(); err != nil {
 			return nil, err
 		}
-		if looksLikeTLS(s.in.Buffered()) {
-			return nil, errTLS
+		if err := s.strange(); err != nil {
+			return nil, err
 		}
 	}
-	return s.in.ReadCommand(maxCommand)
+	return s.in.ReadCommandOrAuth(maxCommand, s.maxAuth())
 }
 
 // listen has something read from the sender until the deadline. Who wants the
@@ -51,11 +54,14 @@ func (s *session) nextCommand() ([]byte, error) {
 // came of the look, it goes on.
 func (s *session) listen(deadline time.Time, read func() error) error {
 	for {
-		if err := s.nc.SetReadDeadline(deadline); err != nil {
+		if err := s.raw.SetReadDeadline(deadline); err != nil {
 			return err
 		}
 		// In this order, or an interruption could slip in between.
-		if s.atBoundary.Load() && s.leaving() {
+		if s.shed.Load() {
+			return errLeaving
+		}
+		if s.atBoundary.Load() && (s.leaving() || s.forsaken()) {
 			return errLeaving
 		}
 		if s.tx != nil && s.tx.expelled() {
@@ -81,8 +87,20 @@ func (s *session) commandDeadline(timeout time.Duration) time.Time {
 var (
 	errLeaving = errors.New("leaving")
 	errTLS     = errors.New("TLS on a plain port")
+	errProxy   = errors.New("PROXY header of a stranger")
 	errDeaf    = errors.New("sender takes no replies")
 )
+
+// strange recognises what is no SMTP at all.
+func (s *session) strange() error {
+	switch b := s.in.Buffered(); {
+	case s.secured == nil && looksLikeTLS(b):
+		return errTLS
+	case s.helo == "" && gate.LooksLikeProxy(b):
+		return errProxy
+	}
+	return nil
+}
 
 // looksLikeTLS recognises a ClientHello: a handshake record of version 3.x.
 func looksLikeTLS(b []byte) bool { return len(b) >= 2 && b[0] == 0x16 && b[1] == 3 }
@@ -95,14 +113,16 @@ func (s *session) readFailed(err error) {
 	case errors.Is(err, errLeaving):
 		s.farewell()
 	case connector.IsTimeout(err) && s.expired():
-		s.reply(421, enhanced(4, 7, 0), "Session has lasted too long")
-		s.finish("session limit")
+		s.tooOld()
 	case connector.IsTimeout(err):
 		s.reply(421, enhanced(4, 4, 2), "No command in time")
 		s.finish("timeout")
 	case errors.Is(err, errTLS):
-		s.reply(500, enhanced(5, 5, 2), "This port speaks SMTP; TLS is not offered here")
+		s.reply(500, enhanced(5, 5, 2), s.plainHere())
 		s.finish("TLS on a plain port")
+	case errors.Is(err, errProxy):
+		s.reply(550, enhanced(5, 7, 1), "PROXY headers are not taken from your address")
+		s.finish("PROXY header from an address that is not in proxy_protocol.trust")
 	case errors.Is(err, io.EOF):
 		s.finish("closed by the sender")
 	default:
@@ -115,17 +135,38 @@ func (s *session) expired() bool {
 	return age > 0 && s.tx == nil && time.Since(s.began) >= age
 }
 
+// tooOld ends a session that has reached its age limit.
+func (s *session) tooOld() {
+	s.reply(421, enhanced(4, 7, 0), "Session has lasted too long")
+	s.finish("session limit")
+}
+
+// dripRate is how many octets of content a second have to come, once a sender has
+// used up its patience of one timeouts.data: one that sends an octet now and then would hold a
+// connector for years.
+const dripRate = 100
+
 // readMore waits for more of the sender's octets. It returns false when the
-// sender is gone or silent: its transaction is over then, without a terminator
-// (P11), and the session too.
+// sender is gone, silent or next to silent: its transaction is over then, without
+// a terminator (P11), and the session too.
 func (s *session) readMore() bool {
-	err := s.listen(time.Now().Add(s.front.Timeouts.Data), s.in.Fill)
+	had := len(s.in.Buffered())
+	err := s.listen(time.Now().Add(s.slack), func() error {
+		start := time.Now()
+		err := s.in.Fill()
+		s.slack -= time.Since(start)
+		return err
+	})
+	got := time.Duration(len(s.in.Buffered()) - had)
+	s.slack = min(s.slack+got*time.Second/dripRate, s.front.Timeouts.Data)
 	switch {
 	case err == nil:
 		return true
 	case connector.IsTimeout(err):
 		s.reply(421, enhanced(4, 4, 2), "No content in time")
 		s.finish("timeout in the content")
+	case errors.Is(err, errLeaving):
+		s.farewell()
 	default:
 		s.finish("lost in the content")
 	}

@@ -51,15 +51,18 @@ func (t *transaction) judgeMail(a *attempt) fault {
 	switch class := t.reply.Class(); {
 	case class == 2:
 		a.mailed, a.began = true, true
+		a.mails++
 		return fault{}
 	case class == 3:
 		return t.unexpected(backend.StageMail)
 	case class == 4:
 		return t.declined(faultDeferred, backend.StageMail)
-	case a.reused:
+	case a.reused && !t.isPinned(a.upstream):
 		// It may be the connection that is disliked: P5 asks once more on a new one.
 		return t.declined(faultStale, backend.StageMail)
-	case ownMistake(t.reply.Code):
+	case t.spurned():
+		return t.declined(faultUnable, backend.StageMail)
+	case ownMistake(t.reply.Code) && !t.s.mustAuthenticate(t.reply.Code):
 		return t.declined(faultMisfit, backend.StageMail)
 	case len(t.accepted) > 0:
 		return t.declined(faultBroken, backend.StageMail)

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,16 +13,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/balancer/gate"
 	"weir/policies"
 )
 
-// listener is what stays of one listener through reloads: its sockets, and how
-// many sessions it has.
+// listener is what stays of one listener through reloads: its sockets, and the gate
+// that knows who is inside.
 type listener struct {
-	name     string
-	sessions atomic.Int64
-	front    atomic.Pointer[front]
-	removed  atomic.Bool // by a reload: its sessions end at their next boundary
+	name    string
+	gate    *gate.Gate[*session]
+	front   atomic.Pointer[front]
+	removed atomic.Bool // by a reload: its sessions end at their next boundary
 
 	mu      sync.Mutex
 	closed  bool
@@ -35,18 +37,20 @@ type front struct {
 	pools    []*pool          // that it can reach: its own, or those that its routes lead to
 	all      map[string]*pool // those that were there when it was made: mail to postmaster may go anywhere
 	routes   *policies.Routes // nil: it has a pool of its own
+	accepts  *policies.Routes // finds the recipients that mail is taken for; nil: all
+	tls      *tls.Config      // nil: there is no TLS
 	offers   offerCache
 	hostname string
 	token    string // marks our own Received lines
 }
 
 func newListener(name string) *listener {
-	return &listener{name: name, sockets: map[net.Listener]struct{}{}}
+	return &listener{name: name, gate: gate.New[*session](gate.Limits{}, time.Now()), sockets: map[net.Listener]struct{}{}}
 }
 
 // same reports whether nothing is different for senders.
 func (f *front) same(o *front) bool {
-	return o != nil && slices.Equal(f.pools, o.pools) && f.routes == o.routes && f.hostname == o.hostname && f.token == o.token &&
+	return o != nil && slices.Equal(f.pools, o.pools) && f.routes == o.routes && f.hostname == o.hostname && f.token == o.token && f.tls == o.tls &&
 		reflect.DeepEqual(f.ListenerConfig, o.ListenerConfig)
 }
 
@@ -91,7 +95,7 @@ func (s *Server) Sessions() []ListenerStats {
 	for i, f := range now.fronts {
 		out = append(out, ListenerStats{
 			Name: f.Name, Address: f.Address,
-			Sessions: int(now.listeners[i].sessions.Load()), Limit: f.Limits.Connections,
+			Sessions: now.listeners[i].gate.Inside(), Limit: f.Limits.Connections,
 		})
 	}
 	return out
@@ -126,41 +130,23 @@ func (s *Server) Serve(ctx context.Context, name string, ln net.Listener) error 
 	}
 }
 
-// admit starts a session, or refuses it in words (P1).
+// admit starts a session; the gate is asked by itself (edge.go).
 func (s *Server) admit(l *listener, nc net.Conn) {
 	sess := newSession(s, l, nc)
-	f := sess.front
-	limit := f.Limits.Connections
-	n := l.sessions.Add(1)
-	full := limit > 0 && n > int64(limit) && !exempt(f.Exempt, nc.RemoteAddr())
 	s.mu.Lock()
 	s.sessions[sess] = struct{}{}
 	s.mu.Unlock()
 	s.background(func() {
 		defer s.forget(sess)
-		if full {
-			sess.refuse()
-			return
-		}
-		sess.serve()
+		sess.live()
 	})
 }
 
 func (s *Server) forget(sess *session) {
-	sess.listener.sessions.Add(-1)
+	sess.leave()
 	s.mu.Lock()
 	delete(s.sessions, sess)
 	s.mu.Unlock()
-}
-
-func exempt(prefixes []netip.Prefix, addr net.Addr) bool {
-	ap := addrPort(addr)
-	for _, p := range prefixes {
-		if p.Contains(ap.Addr()) {
-			return true
-		}
-	}
-	return false
 }
 
 // addrPort returns the address of a TCP peer, with IPv4 as IPv4; the zero value

@@ -6,22 +6,35 @@ import (
 	"weir/policies"
 )
 
-// needs is what the sender asks of a connector by MAIL.
+// needs is what the sender asks of a connector by MAIL (P31). Content that may be
+// binary can only go by BDAT (RFC 3030 section 3).
 func (t *transaction) needs() policies.Needs {
 	var n policies.Needs
 	if t.mail.Size > 0 {
 		n.Size = t.mail.Size + edgeRoom // as MAIL will declare it
 	}
-	if t.mail.Body == smtp.Body8BitMIME {
-		n.Ext |= backend.Ext8BitMIME
+	n.Ext = backend.Extension(t.mail.Needs())
+	if t.mail.Body == smtp.BodyBinaryMIME {
+		n.Ext |= backend.ExtChunking
 	}
 	return n
+}
+
+// need takes in what a recipient asks of the connector, whichever gets the
+// transaction. It returns false when there is one already that does not offer it.
+func (t *transaction) need(r *recipient) bool {
+	ext := backend.Extension(r.Needs())
+	if t.at != nil && !t.at.Capabilities().Has(ext) {
+		return false
+	}
+	t.req.Needs.Ext |= ext
+	return true
 }
 
 // able checks that a pool of the way can serve what the sender asked for (P31),
 // and fixes the answer when none can.
 func (t *transaction) able() bool {
-	if t.req.Needs == (policies.Needs{}) {
+	if t.req.Needs == (policies.Needs{}) || t.s.pinned.Load() != nil {
 		return true
 	}
 	t.places = t.s.front.places(t.way, t.req.Needs, t.places[:0])
@@ -36,6 +49,7 @@ func (t *transaction) able() bool {
 // take, now or ever. Where nobody is eligible at all that is not the reason.
 func unableAll(places []place, needs policies.Needs) (words, bool) {
 	var ever, tooBig, eligible bool
+	missing := needs.Ext
 	for i := range places {
 		p := places[i].pool
 		able := p.candidates(false).Able(needs)
@@ -43,16 +57,35 @@ func unableAll(places []place, needs policies.Needs) (words, bool) {
 			return words{}, false
 		}
 		ever, tooBig = ever || able.Ever, tooBig || able.TooBig
+		missing &= able.Missing
 		eligible = eligible || p.view().Eligible > 0
 	}
 	switch {
 	case !eligible:
 		return words{}, false
 	case ever:
-		return words{451, enhanced(4, 4, 4), "No connector that can take this message is available"}, true
+		return nobodyAble, true
 	case tooBig:
 		return words{552, enhanced(5, 3, 4), "Message is larger than any connector takes"}, true
 	default:
-		return words{554, enhanced(5, 6, 3), "No connector takes 8-bit content"}, true
+		return neverAble(missing), true
+	}
+}
+
+// neverAble is what a sender is told whose message needs what no connector offers.
+// Where pools lack different things, or something that was offered until now, the
+// answer is not for good.
+func neverAble(missing backend.Extension) words {
+	switch {
+	case missing&backend.ExtSMTPUTF8 != 0:
+		return words{550, enhanced(5, 6, 7), "No connector takes addresses beyond ASCII"}
+	case missing&backend.ExtRequireTLS != 0:
+		return words{550, enhanced(5, 7, 30), "No connector can require TLS for the rest of the way"}
+	case missing&(backend.ExtBinaryMIME|backend.ExtChunking) != 0:
+		return words{554, enhanced(5, 6, 3), "No connector takes binary content"}
+	case missing&backend.Ext8BitMIME != 0:
+		return words{554, enhanced(5, 6, 3), "No connector takes 8-bit content"}
+	default:
+		return nobodyAble
 	}
 }

@@ -14,8 +14,8 @@ type part struct {
 	// little mail: what that takes counts only where it failed, or a connector that
 	// is slow to greet would starve.
 	waited time.Duration
-	failed bool          // lost, silent, or putting off
-	void   bool          // an operator ended it
+	failed bool // lost, silent, or putting off
+	void   bool // an operator ended it
 }
 
 // took notes how long a stage took.

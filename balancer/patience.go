@@ -31,7 +31,7 @@ func (t *transaction) beginStage(b *backend.Backend, stage backend.Stage, now ti
 
 // mayMove reports whether there is another connector to move to.
 func (t *transaction) mayMove() bool {
-	if t.patience.ended || len(t.asked) >= maxCandidates || t.content != nil && !t.content.movable() {
+	if t.patience.ended || t.s.pinned.Load() != nil || len(t.asked) >= maxCandidates || t.content != nil && !t.content.movable() {
 		return false
 	}
 	for i := range t.places {

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"crypto/tls"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,11 +43,17 @@ func newPool(s *Server, cfg PoolConfig, dialer connector.Dialer, before *pool) (
 		}
 	}
 	dialer.Buffers = s.buffers
+	if dialer.TLS.Mode != connector.TLSOff && dialer.Sessions == nil {
+		dialer.Sessions = tls.NewLRUClientSessionCache(maxTLSSessions)
+	}
 	return &pool{
 		PoolConfig: cfg, srv: s, policy: policy, dialer: dialer,
 		idle: map[*backend.Backend][]*upstream{},
 	}, nil
 }
+
+// maxTLSSessions is how many connectors of a pool are remembered for resuming TLS.
+const maxTLSSessions = 1024
 
 // choosing is how the pool's connectors are chosen.
 func (c *PoolConfig) choosing() policies.Options {
@@ -79,6 +86,9 @@ func (p *pool) removed() bool {
 	return p.retired && p.next.Load() == nil
 }
 
+// replaced reports whether a reload has put another pool in its place, or none.
+func (p *pool) replaced() bool { return p.next.Load() != nil || p.removed() }
+
 // retire puts the pool out of use: it keeps no connection any more, and who waits
 // goes on in the next pool, if there is one.
 func (p *pool) retire(next *pool) {
@@ -106,90 +116,6 @@ func (p *pool) member(b *backend.Backend) *backend.Member {
 		return nil
 	}
 	return m
-}
-
-// keeps reports whether a connection may be used again. When its connector last
-// had no room, it may have been this very connection that took it up (P18); and
-// where new ones are not greeted any more, old ones must not hide that.
-func (p *pool) keeps(u *upstream) bool {
-	m := p.member(u.backend)
-	return m != nil && u.born.After(m.Health.FullAt)
-}
-
-// take returns a kept connection that is still fit for use, or nil. The caller
-// has a place at b.
-func (p *pool) take(b *backend.Backend, now time.Time) *upstream {
-	for {
-		p.mu.Lock()
-		kept := p.idle[b]
-		if len(kept) == 0 {
-			p.mu.Unlock()
-			return nil
-		}
-		u := kept[len(kept)-1]
-		p.idle[b] = kept[:len(kept)-1]
-		p.mu.Unlock()
-		b.Traffic.Idle.Add(-1)
-		if u.fit(now) && p.keeps(u) {
-			return u
-		}
-		u.retire()
-	}
-}
-
-// keep puts a connection back, or says goodbye where it has served enough.
-func (p *pool) keep(u *upstream, now time.Time) {
-	u.idleSince = now
-	if !u.withinBudget(now) || !p.keeps(u) {
-		u.quit()
-		return
-	}
-	p.mu.Lock()
-	kept := p.idle[u.backend]
-	// Both are looked at under the lock, or the last tidy could miss this one.
-	room := len(kept) < p.Reuse.MaxIdle && !p.retired && !p.srv.draining.Load()
-	if room {
-		p.idle[u.backend] = append(kept, u)
-		u.backend.Traffic.Idle.Add(1)
-	}
-	p.mu.Unlock()
-	if !room {
-		u.quit()
-	}
-}
-
-// tidy says goodbye to kept connections that have idled too long or were closed
-// by their connector, and to all of a connector that may not get mail any more.
-// It wakes who waits for a place, as there may be one now.
-func (p *pool) tidy(now time.Time) {
-	var gone []*upstream
-	p.mu.Lock()
-	closing := p.retired || p.srv.draining.Load()
-	for b, kept := range p.idle {
-		fit := kept[:0]
-		for _, u := range kept {
-			if !closing && p.keeps(u) && u.fit(now) {
-				fit = append(fit, u)
-			} else {
-				gone = append(gone, u)
-			}
-		}
-		clear(kept[len(fit):])
-		p.idle[b] = fit
-		if len(fit) == 0 {
-			delete(p.idle, b)
-		}
-	}
-	waiting := p.waiting
-	p.waiting = nil
-	p.mu.Unlock()
-	for _, u := range gone {
-		u.backend.Traffic.Idle.Add(-1)
-		u.quit()
-	}
-	for _, w := range waiting {
-		close(w)
-	}
 }
 
 // release gives a transaction's place back and lets the first in the queue try,

@@ -46,6 +46,9 @@ func (t *transaction) reach(g goal, withData bool, limit time.Time) bool {
 func (t *transaction) overcome(f *fault, limit time.Time) bool {
 	switch f.kind {
 	case faultStale:
+		if t.isPinned(t.at.upstream) {
+			break
+		}
 		// When the new connection fails too, reach goes on to the next candidate.
 		_ = t.redial(limit)
 		return true

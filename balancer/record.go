@@ -26,6 +26,8 @@ type Record struct {
 	Session, ID, Listener string
 	Client                netip.AddrPort
 	HELO, TLS             string
+	Proxy                 string // which trusted proxy spoke for the client, and what more it said; empty: none
+	Auth                  string // mechanism by which the sender has authenticated; empty: it has not
 	From                  string
 	Rcpts                 []string // the recipients asked for, at most [MaxRecordedRcpts]
 	RcptCount             int      // all recipients asked for
@@ -44,6 +46,7 @@ type Record struct {
 	Outcome               Outcome
 	Suspect               bool   // failed alike on two connectors (P14a)
 	Digest                string // of the envelope; only when ambiguous
+	Misuse                string // what the operator must put right between weir and a connector, in words; empty: nothing
 }
 
 // MaxRecordedRcpts bounds the recipients that a [Record] names.
@@ -59,16 +62,19 @@ type Try struct {
 type SessionRecord struct {
 	Session, Listener string
 	Client            netip.AddrPort
-	HELO              string
+	HELO, TLS         string
+	Proxy             string // as in [Record]
 	Reason            string
 	Duration          time.Duration
+	Passage           *Passage // nil: the listener is not in tcp mode
 }
 
-// Recorder is told how transactions and sessions ended. It is called on the
+// Recorder is told how transactions, sessions and AUTHs ended. It is called on the
 // session's goroutine; the record is valid only during the call.
 type Recorder interface {
 	Transaction(*Record)
 	Session(*SessionRecord)
+	Auth(*AuthRecord)
 }
 
 // Observer is told how each attempt at a stage ended, by connector. Both calls

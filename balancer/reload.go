@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"weir/internal/connector"
 	"weir/policies"
 )
 
@@ -42,7 +41,7 @@ func (u *setup) tidyInterval() time.Duration {
 	return interval
 }
 
-// Reload puts another config into force, and the dialers of its pools, by name.
+// Reload puts another config into force, and what it is made of by other rooms.
 // Nothing changes when it fails: that is when a name has no match, or when weir
 // is shutting down.
 //
@@ -53,13 +52,13 @@ func (u *setup) tidyInterval() time.Duration {
 // on; those of a listener that is gone are told 421 at their next boundary. The
 // caller begins to serve new listeners and new addresses, and closes the socket
 // of an old address.
-func (s *Server) Reload(cfg Config, dialers map[string]connector.Dialer) error {
+func (s *Server) Reload(cfg Config, made Materials) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if s.draining.Load() {
 		return errors.New("the service is shutting down, its settings do not change any more")
 	}
-	next, err := s.arrange(cfg, dialers, s.setup.Load())
+	next, err := s.arrange(cfg, made, s.setup.Load())
 	if err != nil {
 		return err
 	}
@@ -70,15 +69,15 @@ func (s *Server) Reload(cfg Config, dialers map[string]connector.Dialer) error {
 
 // arrange makes a setup of a config, with what it has in common with the one
 // before, and changes nothing.
-func (s *Server) arrange(cfg Config, dialers map[string]connector.Dialer, before *setup) (*setup, error) {
+func (s *Server) arrange(cfg Config, made Materials, before *setup) (*setup, error) {
 	next := &setup{pools: map[string]*pool{}}
 	for _, pc := range cfg.Pools {
-		dialer, ok := dialers[pc.Name]
+		dialer, ok := made.Dialers[pc.Name]
 		if !ok {
 			return nil, fmt.Errorf("pool %s has no dialer", pc.Name)
 		}
 		p := before.pools[pc.Name]
-		if p == nil || p.PoolConfig != pc || !sameDialer(p.dialer, dialer) {
+		if p == nil || p.PoolConfig != pc || !p.dialer.Same(&dialer) {
 			var err error
 			if p, err = newPool(s, pc, dialer, p); err != nil {
 				return nil, fmt.Errorf("making pool %s: %w", pc.Name, err)
@@ -91,7 +90,10 @@ func (s *Server) arrange(cfg Config, dialers map[string]connector.Dialer, before
 	}
 	token := "(weir/" + cfg.Cluster + ")"
 	for _, lc := range cfg.Listeners {
-		f := &front{ListenerConfig: lc, all: next.pools, hostname: cfg.Hostname, token: token}
+		f := &front{ListenerConfig: lc, tls: made.TLS[lc.Name], all: next.pools, hostname: cfg.Hostname, token: token}
+		if f.tls == nil && (lc.TLS == TLSRequired || lc.TLS == TLSImplicit) {
+			return nil, fmt.Errorf("listener %s has no certificates", lc.Name)
+		}
 		if err := f.find(next); err != nil {
 			return nil, fmt.Errorf("listener %s: %w", lc.Name, err)
 		}
@@ -101,6 +103,7 @@ func (s *Server) arrange(cfg Config, dialers map[string]connector.Dialer, before
 		} else if old := l.front.Load(); f.same(old) {
 			f = old
 		}
+		f.complete()
 		next.listeners, next.fronts = append(next.listeners, l), append(next.fronts, f)
 	}
 	return next, nil
@@ -124,6 +127,9 @@ func (u *setup) addRoutes(cfg *Config, before *setup) error {
 
 // find has the listener find the pools that it can reach.
 func (f *front) find(u *setup) error {
+	if f.AuthPool != "" && u.pools[f.AuthPool] == nil {
+		return fmt.Errorf("no pool %q to relay AUTH to", f.AuthPool)
+	}
 	if f.Pool != "" {
 		p := u.pools[f.Pool]
 		if p == nil {
@@ -150,20 +156,13 @@ func (f *front) find(u *setup) error {
 	return nil
 }
 
-// sameDialer compares the settings of two dialers. Functions cannot be compared;
-// what dials or watches is nothing that a config changes.
-func sameDialer(a, b connector.Dialer) bool {
-	a.Buffers, a.DialContext, a.Watch = nil, nil, nil
-	b.Buffers, b.DialContext, b.Watch = nil, nil, nil
-	return reflect.DeepEqual(a, b)
-}
-
 // apply puts a setup into force. New transactions go by it before old pools are
 // closed, so that nobody is sent into one.
 func (s *Server) apply(next *setup) {
 	old := s.setup.Swap(next)
 	for i, l := range next.listeners {
 		l.front.Store(next.fronts[i])
+		l.gate.Limit(next.fronts[i].gateLimits())
 	}
 	if old == nil {
 		return
@@ -184,6 +183,7 @@ func (s *Server) apply(next *setup) {
 			p.retire(next.pools[name])
 		}
 	}
+	s.wakePinned()
 	select {
 	case s.reloaded <- struct{}{}:
 	default:

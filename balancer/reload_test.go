@@ -22,9 +22,16 @@ import (
 func (b *bench) dialers() map[string]connector.Dialer {
 	out := map[string]connector.Dialer{}
 	for _, p := range b.cfg.Pools {
-		out[p.Name] = connector.Dialer{Hostname: b.cfg.Hostname, Timeouts: connector.Timeouts(p.Timeouts)}
+		d := b.dialer
+		d.Hostname, d.Timeouts = b.cfg.Hostname, connector.Timeouts(p.Timeouts)
+		d.LMTP, d.Identity = p.LMTP, p.Identity
+		out[p.Name] = d
 	}
 	return out
+}
+
+func (b *bench) materials() balancer.Materials {
+	return balancer.Materials{Dialers: b.dialers(), TLS: b.edge}
 }
 
 // reload puts a change of the config into force.
@@ -34,7 +41,7 @@ func (b *bench) reload(change func(*balancer.Config)) {
 	b.cfg.Listeners = append([]balancer.ListenerConfig(nil), b.cfg.Listeners...)
 	b.cfg.Pools = append([]balancer.PoolConfig(nil), b.cfg.Pools...)
 	change(&b.cfg)
-	if err := b.server.Reload(b.cfg, b.dialers()); err != nil {
+	if err := b.server.Reload(b.cfg, b.materials()); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -323,14 +330,14 @@ func TestReloadRefused(t *testing.T) {
 		cfg, dialers := baseConfig(), b.dialers()
 		cfg.Hostname, cfg.Listeners[0].Limits.Recipients = "new.test", 1
 		change(&cfg, dialers)
-		if err := b.server.Reload(cfg, dialers); err == nil || like(err.Error(), want) != nil {
+		if err := b.server.Reload(cfg, balancer.Materials{Dialers: dialers}); err == nil || like(err.Error(), want) != nil {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 	s.ask("HELO client.test\r\n", "250 mx.test")
 	_ = s.nc.Close()
 	b.stop()
-	if err := b.server.Reload(b.cfg, b.dialers()); err == nil || !strings.Contains(err.Error(), "shutting down") {
+	if err := b.server.Reload(b.cfg, b.materials()); err == nil || !strings.Contains(err.Error(), "shutting down") {
 		t.Errorf("during shutdown: %v", err)
 	}
 }
@@ -397,7 +404,7 @@ func TestReloadDuringShutdown(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.shutDown(100 * time.Millisecond) }()
 	waitFor(t, "the shutdown to begin", b.server.Draining)
-	if err := b.server.Reload(b.cfg, b.dialers()); err == nil {
+	if err := b.server.Reload(b.cfg, b.materials()); err == nil {
 		t.Error("it was not refused")
 	}
 	if err := <-done; !errors.Is(err, context.DeadlineExceeded) {

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"crypto/tls"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,19 +17,32 @@ type Deps struct {
 	Registry *backend.Registry
 	Observer Observer
 	Recorder Recorder
+	Materials
+}
+
+// Materials are what config's words become in other rooms' hands.
+type Materials struct {
 	// Dialers makes the connections of each pool, by the pool's name.
 	Dialers map[string]connector.Dialer
+	// TLS is what handshakes with senders begin with, by the listener's name, where
+	// the listener's mode is not TLSOff. It is used as it is, neither changed nor
+	// copied, and the same one again means that nothing has changed.
+	TLS map[string]*tls.Config
 }
 
 // Server is the data path of all listeners and pools.
 type Server struct {
-	deps     Deps
-	buffers  *smtp.Buffers
-	budget   replayBudget
-	setup    atomic.Pointer[setup]
-	txs      sync.Pool // of *transaction
-	draining atomic.Bool
-	reloaded chan struct{} // capacity 1: the setup is another one
+	deps      Deps
+	buffers   *smtp.Buffers
+	budget    replayBudget
+	setup     atomic.Pointer[setup]
+	txs       sync.Pool // of *transaction
+	pipes     pipes
+	draining  atomic.Bool
+	reloaded  chan struct{} // capacity 1: the setup is another one
+	farewells atomic.Int32  // handshakes made only to refuse somebody
+	lingering atomic.Int32  // sessions that wait for their sender to notice their end
+	pins      atomic.Int64  // sessions that are pinned to a connection
 
 	// base ends when whatever still runs must be cut off.
 	base context.Context
@@ -51,7 +65,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.txs.New = func() any { return newTransaction() }
 	s.base, s.cut = context.WithCancel(context.Background())
-	first, err := s.arrange(cfg, deps.Dialers, &setup{})
+	first, err := s.arrange(cfg, deps.Materials, &setup{})
 	if err != nil {
 		return nil, err
 	}

@@ -4,59 +4,73 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
 	"time"
 
+	"weir/balancer/gate"
 	"weir/internal/smtp"
 )
 
 // maxCommand is the longest command line, CRLF included (P24).
 const maxCommand = 2048
 
-// maxReplies is how many octets of replies are gathered before they are sent.
-const maxReplies = 4 << 10
-
-// idleBuffer is how large a buffer for replies a session may keep.
-const idleBuffer = 512
-
-// session is one sender's connection. It runs on one goroutine; only wake, expel
-// and abort are called by others.
+// session is one sender's connection. It runs on one goroutine; only wake, expel,
+// makeRoom and abort are called by others.
 type session struct {
 	srv      *Server
 	listener *listener
-	front    *front // how the listener treats it; looked at anew at each MAIL
-	nc       net.Conn
+	front    *front   // how the listener treats it; looked at anew at each MAIL
+	raw      net.Conn // as it was accepted
+	nc       net.Conn // raw, or TLS over it
 	in       *smtp.Reader
 	out      []byte
 	id       string
-	client   netip.AddrPort
+	client   netip.AddrPort // whom raw is of, or whom a trusted proxy or XCLIENT speaks for
 	began    time.Time
 
 	helo     string
 	extended bool // EHLO was said, not HELO
 	offer    offer
 	errors   int
+	idle     int // commands that led nowhere, since the last recipient
 	messages int
-	tx       *transaction // nil between transactions
-	skipBdat smtp.Reply   // Code > 0: every chunk until LAST or RSET gets this (P20)
-	end      string       // why the session is over; empty while it goes on
-	putOff   bool         // MAIL was refused by weir: what was pipelined behind it is no error of the sender's
-	deaf     bool         // the sender takes no replies any more
+	tx       *transaction  // nil between transactions
+	skipBdat smtp.Reply    // Code > 0: every chunk until LAST or RSET gets this (P20)
+	end      string        // why the session is over; empty while it goes on
+	putOff   bool          // MAIL was refused by weir: what was pipelined behind it is no error of the sender's
+	deaf     bool          // the sender takes no replies any more
+	slack    time.Duration // how long the sender may still let weir wait for content: it grows with what comes
 
+	// The edge: see edge.go, edge_tls.go, edge_client.go.
+	visit     *gate.Visit[*session] // nil: not inside
+	proxied   *gate.Proxied         // what a trusted proxy has said; nil: there is none
+	secured   *secured              // the sender's TLS; nil: it speaks plaintext
+	claimed   *smtp.Identity        // what XCLIENT has said; nil: nothing
+	forwarded *forward              // what XFORWARD has said; nil: nothing
+	trusted   bool                  // may use these two
+	engaged   bool                  // the gate knows of a transaction
+	unsealed  bool                  // a handshake has failed: nothing can be said any more
+
+	shed       atomic.Bool // is to make room for another
 	atBoundary atomic.Bool // waiting for a command outside of any transaction
+
+	auth authentication
 
 	// What of connectors the session uses now, for those who must end that.
 	upstream atomic.Pointer[upstream]
 	dialling atomic.Pointer[dialling]
+	pinned   atomic.Pointer[upstream] // see pin
+	pinLost  bool
+	over     atomic.Bool // see forgetKept
+
+	passage *Passage // in tcp mode: where the connection was passed to
 }
 
 func newSession(srv *Server, l *listener, nc net.Conn) *session {
 	return &session{
-		srv: srv, listener: l, front: l.front.Load(), nc: nc,
+		srv: srv, listener: l, front: l.front.Load(), raw: nc, nc: nc,
 		in:     smtp.NewReader(nc, srv.buffers),
 		id:     newID(),
 		client: addrPort(nc.RemoteAddr()),
@@ -79,13 +93,24 @@ func (s *session) wake() {
 }
 
 // interrupt ends a wait for the sender, see listen.
-func (s *session) interrupt() { _ = s.nc.SetReadDeadline(time.Unix(1, 0)) }
+func (s *session) interrupt() { _ = s.raw.SetReadDeadline(time.Unix(1, 0)) }
 
 // leaving reports whether the session is to end at its next boundary.
-func (s *session) leaving() bool { return s.srv.draining.Load() || s.listener.removed.Load() }
+func (s *session) leaving() bool {
+	return s.srv.draining.Load() || s.listener.removed.Load() || s.shed.Load()
+}
 
 // farewell ends the session in words, because weir wants it so.
 func (s *session) farewell() {
+	if s.forsaken() {
+		s.reply(421, enhanced(4, 3, 2), "The connector is not available any more, connect again")
+		s.finish("connector lost")
+		return
+	}
+	if s.shed.Load() {
+		s.turnAway(gate.Refuse(gate.MadeRoom))
+		return
+	}
 	if s.srv.draining.Load() {
 		s.reply(421, enhanced(4, 3, 2), "Service is shutting down")
 		s.finish("shutting down")
@@ -106,17 +131,25 @@ func (s *session) refresh() {
 
 // abort breaks the session's connections.
 func (s *session) abort() {
-	_ = s.nc.Close()
+	_ = s.raw.Close()
 	if c := s.upstream.Load(); c != nil {
+		c.Abort()
+	}
+	if c := s.pinned.Load(); c != nil {
 		c.Abort()
 	}
 }
 
-// refuse turns a connection away in words (P1).
-func (s *session) refuse() {
-	s.reply(421, enhanced(4, 3, 2), "Too many connections, try again later")
-	s.finish("too many connections")
-	s.close()
+// live is the whole life of a session.
+func (s *session) live() {
+	switch {
+	case !s.arrive():
+		s.close()
+	case s.front.Mode == ModeTCP:
+		s.passThrough()
+	default:
+		s.serve()
+	}
 }
 
 func (s *session) serve() {
@@ -126,7 +159,7 @@ func (s *session) serve() {
 		s.farewell()
 		return
 	}
-	s.out = append(append(append(s.out, "220 "...), s.front.hostname...), " ESMTP weir\r\n"...)
+	s.greet()
 	timeout := s.front.Timeouts.Greeting
 	for s.end == "" {
 		line, err := s.readCommand(timeout)
@@ -147,6 +180,11 @@ func (s *session) serve() {
 	}
 }
 
+// greet is what a sender hears first.
+func (s *session) greet() {
+	s.out = append(append(append(s.out, "220 "...), s.front.hostname...), " ESMTP weir\r\n"...)
+}
+
 // finish makes the session end after the replies that are waiting.
 func (s *session) finish(reason string) {
 	if s.end == "" {
@@ -160,95 +198,15 @@ func (s *session) close() {
 	if s.tx != nil {
 		s.tx.abort()
 	}
+	s.unpin()
+	s.forgetKept()
 	_ = s.flush()
 	s.in.Release()
 	s.hangUp()
 	if s.messages == 0 {
 		s.srv.deps.Recorder.Session(&SessionRecord{
-			Session: s.id, Listener: s.front.Name, Client: s.client, HELO: s.helo,
-			Reason: s.end, Duration: time.Since(s.began),
+			Session: s.id, Listener: s.front.Name, Client: s.client, HELO: s.helo, TLS: s.tlsText(), Proxy: s.proxyText(),
+			Reason: s.end, Duration: time.Since(s.began), Passage: s.passage,
 		})
 	}
-}
-
-// lingering is how long a sender may take to notice that it was hung up on.
-const lingering = time.Second
-
-// hangUp closes without a reset where the sender may still be sending, so that
-// it can read the last reply.
-func (s *session) hangUp() {
-	half, ok := s.nc.(interface{ CloseWrite() error })
-	if ok && s.in.Look() == smtp.Spoke && half.CloseWrite() == nil {
-		_ = s.nc.SetReadDeadline(time.Now().Add(lingering))
-		_, _ = io.CopyN(io.Discard, s.nc, 1<<20)
-	}
-	_ = s.nc.Close()
-}
-
-// flush sends the replies that are waiting.
-func (s *session) flush() error {
-	if len(s.out) == 0 {
-		return nil
-	}
-	if s.deaf {
-		return errDeaf // one deadline was enough
-	}
-	if err := s.nc.SetWriteDeadline(time.Now().Add(s.front.Timeouts.Command)); err != nil {
-		return err
-	}
-	_, err := s.nc.Write(s.out)
-	s.deaf = err != nil
-	if s.out = s.out[:0]; cap(s.out) > idleBuffer {
-		s.out = nil
-	}
-	return err
-}
-
-// relay queues a reply as it stands, its enhanced code made where it has none.
-func (s *session) relay(r *smtp.Reply) { s.out = r.Append(s.out, true) }
-
-// reply queues a reply of weir's own. Those that report a failure end in the id
-// under which the log has it.
-func (s *session) reply(code int, enh smtp.EnhancedCode, text string) {
-	s.out = strconv.AppendInt(s.out, int64(code), 10)
-	s.out = append(s.out, ' ')
-	if enh != (smtp.EnhancedCode{}) {
-		s.out = append(enh.Append(s.out), ' ')
-	}
-	s.out = append(s.out, text...)
-	if code >= 400 {
-		s.out = append(append(append(s.out, " (weir "...), s.currentID()...), ')')
-	}
-	s.out = append(s.out, '\r', '\n')
-}
-
-// currentID is the id of the transaction, or of the session between them.
-func (s *session) currentID() string {
-	if s.tx != nil {
-		return s.tx.id
-	}
-	return s.id
-}
-
-// complain answers a bad command, and ends the session after too many of them.
-func (s *session) complain(code int, enh smtp.EnhancedCode, text string) {
-	s.reply(code, enh, text)
-	s.errors++
-	if limit := s.front.Limits.Errors; limit > 0 && s.errors >= limit {
-		s.reply(421, enhanced(4, 7, 0), "Too many errors")
-		s.finish("too many errors")
-	}
-}
-
-// outOfTurn answers a command that wants another one before it.
-func (s *session) outOfTurn(text string) {
-	if s.putOff {
-		s.reply(503, enhanced(5, 5, 1), text)
-		return
-	}
-	s.complain(503, enhanced(5, 5, 1), text)
-}
-
-func enhanced(class, subject, detail uint16) smtp.EnhancedCode {
-	return smtp.EnhancedCode{Class: class, Subject: subject, Detail: detail}
 }

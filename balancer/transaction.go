@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"weir/internal/smtp"
-	"weir/policies"
 )
 
 // Bounds of a transaction's way (protocol, step 6).
@@ -35,7 +34,7 @@ type transaction struct {
 
 	group    []recipient // gathered, not yet answered
 	wanted   []int       // those of the group that a connector is to answer
-	accepted []string    // the sender was told that these are fine
+	accepted []smtp.Rcpt // the sender was told that these are fine
 	refused  bool        // some recipient was refused
 
 	choice
@@ -62,7 +61,7 @@ type transaction struct {
 
 // recipient is a RCPT of the group that is being worked on.
 type recipient struct {
-	to          string
+	smtp.Rcpt
 	reply       smtp.Reply
 	byConnector bool
 	own         bool // weir has answered: no connector is asked
@@ -77,26 +76,27 @@ func (s *session) begin(mail smtp.Mail) {
 	t.s, t.mail, t.began = s, mail, time.Now()
 	t.id = s.id + "-" + strconv.Itoa(s.messages)
 	t.rec = Record{
-		Session: s.id, ID: t.id, Listener: s.front.Name, Client: s.client, HELO: s.helo,
+		Session: s.id, ID: t.id, Listener: s.front.Name, Client: s.client, HELO: s.helo, Auth: s.auth.mechanism, TLS: s.tlsText(), Proxy: s.proxyText(),
 		From: mail.From, Pool: s.front.Pool, Rcpts: t.rec.Rcpts[:0], Tries: t.rec.Tries[:0],
 		Reply: t.rec.Reply,
 	}
 	t.rec.Reply.Reset()
+	t.req.Needs = t.needs()
 	s.tx = t
 }
 
 // gather adds a recipient to the group.
-func (t *transaction) gather(to string) {
+func (t *transaction) gather(rcpt smtp.Rcpt) {
 	if n := len(t.group); n < cap(t.group) {
 		t.group = t.group[:n+1] // its reply's buffer is used again
-		t.group[n].to, t.group[n].byConnector, t.group[n].own = to, false, false
+		t.group[n].Rcpt, t.group[n].byConnector, t.group[n].own = rcpt, false, false
 		t.group[n].reply.Reset()
 	} else {
-		t.group = append(t.group, recipient{to: to})
+		t.group = append(t.group, recipient{Rcpt: rcpt})
 	}
 	t.rec.RcptCount++
 	if len(t.rec.Rcpts) < MaxRecordedRcpts {
-		t.rec.Rcpts = append(t.rec.Rcpts, to)
+		t.rec.Rcpts = append(t.rec.Rcpts, rcpt.To)
 	}
 }
 
@@ -107,7 +107,11 @@ func (t *transaction) flushGroup(withData bool) {
 		return
 	}
 	t.route()
-	if t.verdict.Code == 0 && len(t.wanted) > 0 {
+	switch {
+	case t.verdict.Code != 0 || len(t.wanted) == 0:
+	case t.takesOne():
+		t.envelopeOfOne()
+	default:
 		t.envelope(withData)
 	}
 	for i := range t.group {
@@ -120,7 +124,7 @@ func (t *transaction) flushGroup(withData bool) {
 		t.rec.Reply.CopyFrom(&r.reply)
 		t.rec.ByConnector = r.byConnector
 		if r.reply.Class() == 2 {
-			t.accepted = append(t.accepted, r.to)
+			t.accepted = append(t.accepted, r.Rcpt)
 			t.rec.Accepted++
 		} else {
 			t.refused = true
@@ -141,10 +145,28 @@ func (t *transaction) envelope(withData bool) {
 	t.reach(goalEnvelope, withData, time.Now().Add(totalRcpt))
 }
 
+// envelopeOfOne is envelope where a transaction takes one recipient (P35): they are
+// asked for in turn until one is accepted, and those behind it go into others. DATA
+// waits for them: LMTP has no answer to a lone dot (RFC 2033 section 4.2).
+func (t *transaction) envelopeOfOne() {
+	wanted, taken := t.wanted, len(t.accepted) > 0
+	for i := 0; i < len(wanted) && t.verdict.Code == 0; i++ {
+		r := &t.group[wanted[i]]
+		if taken {
+			t.answer(r, oneByOne)
+			continue
+		}
+		t.wanted = wanted[i : i+1]
+		t.envelope(false)
+		taken = r.reply.Class() == 2
+	}
+	t.wanted = wanted
+}
+
 // settleIn has the transaction begin on its way as it is now: the sender may have
 // taken its time since MAIL. It returns false when there is a verdict.
 func (t *transaction) settleIn() bool {
-	t.req = policies.Request{Client: t.s.client.Addr(), From: t.mail.From, Rcpt: t.group[t.wanted[0]].to, Needs: t.needs()}
+	t.req.Client, t.req.From, t.req.Rcpt = t.s.client.Addr(), t.mail.From, t.group[t.wanted[0]].To
 	return t.able()
 }
 

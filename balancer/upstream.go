@@ -22,14 +22,22 @@ type upstream struct {
 	*connector.Conn
 	pool      *pool
 	backend   *backend.Backend
+	only      *session // who alone can use it, as the connector was told of its port; nil: others too
 	born      time.Time
 	idleSince time.Time
 	messages  int
+	mails     int // transactions begun
 	bytes     int64
 	refusals  int
 	reused    bool // has served a transaction before this one
 	began     bool // a MAIL was accepted and not yet ended
 	out       atomic.Pointer[disabled]
+}
+
+// newUpstream takes in a connection that was dialled.
+func newUpstream(conn *connector.Conn, p *pool, b *backend.Backend) *upstream {
+	b.Traffic.Open.Add(1)
+	return &upstream{Conn: conn, pool: p, backend: b, born: time.Now()}
 }
 
 // fit reports whether a kept connection may be used again.
@@ -39,6 +47,9 @@ func (u *upstream) fit(now time.Time) bool {
 
 func (u *upstream) withinBudget(now time.Time) bool {
 	r := u.pool.Reuse
+	if most := int(u.Capabilities().Limits.MailMax); most > 0 && u.mails >= most {
+		return false // RFC 9422 section 4.1
+	}
 	return u.messages < r.Messages && u.refusals < maxRefusals &&
 		now.Sub(u.born) < r.Age && (r.Bytes == 0 || u.bytes < r.Bytes)
 }

@@ -2,9 +2,7 @@ package balancer
 
 import (
 	"errors"
-	"strconv"
 
-	"weir/internal/backend"
 	"weir/internal/smtp"
 )
 
@@ -16,8 +14,16 @@ func (s *session) dispatch(line []byte) {
 		s.complain(501, enhanced(5, 5, 2), "A command must not contain control characters")
 		return
 	}
-	if s.tx == nil && cmd.Verb != smtp.VerbQuit && s.leaving() {
+	if s.tx == nil && cmd.Verb != smtp.VerbQuit && (s.leaving() || s.forsaken()) {
 		s.farewell()
+		return
+	}
+	if s.expired() && cmd.Verb != smtp.VerbQuit {
+		s.tooOld()
+		return
+	}
+	if s.front.TLS == TLSRequired && s.secured == nil && !worksPlain(cmd.Verb) {
+		s.demandTLS(cmd)
 		return
 	}
 	switch cmd.Verb {
@@ -33,8 +39,16 @@ func (s *session) dispatch(line []byte) {
 		s.onHello(cmd)
 	case smtp.VerbRset:
 		s.onRset(cmd.Arg)
+	case smtp.VerbAuth:
+		s.onAuth(cmd.Arg)
 	case smtp.VerbQuit:
 		s.onQuit()
+	case smtp.VerbStartTLS:
+		s.onStartTLS(cmd.Arg)
+	case smtp.VerbXClient:
+		s.onXClient(cmd.Arg)
+	case smtp.VerbXForward:
+		s.onXForward(cmd.Arg)
 	default:
 		s.onOther(cmd.Verb)
 	}
@@ -45,12 +59,13 @@ func (s *session) onOther(verb smtp.Verb) {
 	switch verb {
 	case smtp.VerbNoop:
 		s.reply(250, enhanced(2, 0, 0), "OK")
+		s.junk()
 	case smtp.VerbHelp:
 		s.reply(214, enhanced(2, 0, 0), "See RFC 5321")
+		s.junk()
 	case smtp.VerbVrfy:
 		s.reply(252, enhanced(2, 5, 1), "Send some mail, it will be tried")
-	case smtp.VerbXClient, smtp.VerbXForward:
-		s.complain(550, enhanced(5, 7, 1), "Not from here")
+		s.junk()
 	case smtp.VerbHTTP:
 		s.reply(421, enhanced(4, 7, 0), "This is SMTP, not HTTP")
 		s.finish("HTTP on the SMTP port")
@@ -67,21 +82,17 @@ func (s *session) onHello(cmd smtp.Command) {
 		s.complain(501, enhanced(5, 5, 4), "A host name is wanted")
 		return
 	}
+	defer s.junk()
 	s.resetTransaction()
 	s.helo, s.extended = name, cmd.Verb == smtp.VerbEHLO
-	if !s.extended {
-		s.out = append(append(append(s.out, "250 "...), s.front.hostname...), '\r', '\n')
+	if s.claimed != nil && s.claimed.Known&smtp.AttrHelo != 0 {
+		s.helo = s.claimed.Helo // it was told for the client, who is another
+	}
+	if s.extended {
+		s.out = s.appendEHLO(s.out)
 		return
 	}
-	s.out = append(append(append(s.out, "250-"...), s.front.hostname...), "\r\n250-PIPELINING\r\n"...)
-	s.out = append(s.out, "250-SIZE"...)
-	if s.offer.size > 0 {
-		s.out = strconv.AppendInt(append(s.out, ' '), s.offer.size, 10)
-	}
-	if s.offer.ext&backend.Ext8BitMIME != 0 {
-		s.out = append(s.out, "\r\n250-8BITMIME"...)
-	}
-	s.out = append(s.out, "\r\n250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n"...)
+	s.out = append(append(append(s.out, "250 "...), s.front.hostname...), '\r', '\n')
 }
 
 func (s *session) onRset(arg []byte) {
@@ -91,6 +102,7 @@ func (s *session) onRset(arg []byte) {
 	}
 	s.resetTransaction()
 	s.reply(250, enhanced(2, 0, 0), "OK")
+	s.junk()
 }
 
 func (s *session) resetTransaction() {
@@ -98,21 +110,13 @@ func (s *session) resetTransaction() {
 		s.tx.abort()
 	}
 	s.skipBdat.Reset()
-	s.putOff = false
+	s.putOff, s.forwarded = false, nil
 }
 
 func (s *session) onQuit() {
 	s.resetTransaction()
 	s.reply(221, enhanced(2, 0, 0), "Bye")
 	s.finish("quit")
-}
-
-// parameters returns what MAIL and RCPT may carry: what EHLO offered (P38).
-func (s *session) parameters() smtp.Extensions {
-	if !s.extended {
-		return 0
-	}
-	return smtp.Extensions(s.offer.ext)
 }
 
 // onMail checks MAIL and holds it: the pool is not known before the first
@@ -135,20 +139,17 @@ func (s *session) onMail(arg []byte) {
 		return
 	}
 	mail, err := smtp.ParseMail(arg, s.parameters())
-	switch {
-	case err != nil:
+	if err != nil {
 		s.complainOf(err)
-		return
-	case mail.Body == smtp.Body8BitMIME && s.offer.ext&backend.Ext8BitMIME == 0:
-		s.complain(555, enhanced(5, 5, 4), "8BITMIME is not offered")
 		return
 	}
 	s.skipBdat.Reset()
+	s.engage()
 	s.begin(mail)
 	switch {
 	case s.offer.size > 0 && mail.Size > s.offer.size:
 		s.tx.end(tooLarge(s.offer.size), Rejected)
-	case !s.front.anybody():
+	case s.pinned.Load() == nil && !s.front.anybody():
 		s.tx.end(noConnector, Deferred)
 	default:
 		s.reply(250, enhanced(2, 1, 0), "Sender OK")
@@ -183,7 +184,11 @@ func (s *session) onRcpt(arg []byte) {
 		s.reply(452, enhanced(4, 5, 3), "Too many recipients, send the rest in another transaction")
 		return
 	}
-	t.gather(rcpt.To)
+	s.idle = 0
+	t.gather(rcpt)
+	if s.auth.mechanism == "" && !s.front.accept(rcpt.To) { // who has authenticated sends to anybody
+		t.answer(&t.group[len(t.group)-1], notAccepted)
+	}
 	next := smtp.VerbUnknown
 	if line, here := s.in.PeekCommand(); here {
 		next = smtp.PeekVerb(line)

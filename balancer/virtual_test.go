@@ -3,6 +3,7 @@ package balancer_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -24,6 +25,7 @@ type virtual struct {
 	witness *witness
 	fakes   map[string]*fake
 	once    sync.Once
+	tls     map[string]*tls.Config
 	places  int           // at each connector; 0: no limit
 	late    chan net.Conn // connections after Close
 	server  *balancer.Server
@@ -78,6 +80,8 @@ func (f *fake) serve(nc net.Conn) {
 		}
 		verb, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch verb {
+		case "LEAVE":
+			return
 		case "DATA":
 			say(verb, "354 go on")
 			if !strings.Contains(f.mute, verb) && !f.content(in) {
@@ -162,9 +166,9 @@ func (v *virtual) start() {
 	registry.SetStarted()
 	server, err := balancer.New(v.cfg, balancer.Deps{
 		Registry: registry, Observer: v.witness, Recorder: v.witness,
-		Dialers: map[string]connector.Dialer{"internet": {
+		Materials: balancer.Materials{Dialers: map[string]connector.Dialer{"internet": {
 			Hostname: "mx.test", Timeouts: connector.Timeouts(v.cfg.Pools[0].Timeouts), DialContext: v.dial,
-		}},
+		}}, TLS: v.tls},
 	})
 	if err != nil {
 		v.t.Fatal(err)

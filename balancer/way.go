@@ -96,15 +96,35 @@ func (f *front) anybody() bool {
 func (t *transaction) route() {
 	t.wanted = t.wanted[:0]
 	for i := range t.group {
-		if t.s.front.routes == nil || t.sameWay(&t.group[i]) {
+		r := &t.group[i]
+		switch {
+		case r.own:
+		case t.s.front.routes != nil && t.s.pinned.Load() == nil && !t.sameWay(r):
+		case !t.need(r):
+			t.answer(r, otherNeeds)
+		default:
 			t.wanted = append(t.wanted, i)
 		}
 	}
 }
 
+// takesOne reports whether a transaction on this way takes one recipient (P35): an
+// LMTP connector would answer the end of the content for each, and a sender hears
+// only one answer.
+func (t *transaction) takesOne() bool {
+	f, lmtp := t.s.front, func(p *pool) bool { return p.latest().LMTP }
+	switch u := t.s.pinned.Load(); {
+	case u != nil:
+		return lmtp(u.pool)
+	case t.way == nil:
+		return lmtp(f.pools[0])
+	}
+	return slices.ContainsFunc(t.way.Targets, func(to policies.Target) bool { return lmtp(f.all[to.Pool]) })
+}
+
 func (t *transaction) sameWay(r *recipient) bool {
 	way, _ := t.s.front.routes.Find(&policies.Query{
-		Listener: t.s.front.Name, From: t.mail.From, Rcpt: r.to, Size: t.mail.Size, Client: t.s.client.Addr(),
+		Listener: t.s.front.Name, From: t.mail.From, Rcpt: r.To, Size: t.mail.Size, Client: t.s.client.Addr(),
 	})
 	switch {
 	case way == nil:

@@ -17,6 +17,9 @@ type words struct {
 var (
 	noConnector = words{451, enhanced(4, 3, 2), "No connector is available, try again later"}
 	noRoute     = words{550, enhanced(5, 7, 1), "No route for this recipient"}
+	nobodyAble  = words{451, enhanced(4, 4, 4), "No connector that can take this message is available"}
+	oneByOne    = words{452, enhanced(4, 5, 3), "One recipient at a time here, send this recipient in another transaction"}
+	otherNeeds  = words{452, enhanced(4, 5, 3), "This recipient needs another connector, send it in another transaction"}
 	otherWay    = words{452, enhanced(4, 5, 3), "Other recipients go another way, send this recipient in another transaction"}
 )
 

@@ -14,6 +14,7 @@ func (d *decoder) check(w *draft) {
 	for _, p := range w.pools {
 		d.checkSources(w, p)
 		d.checkHealth(p)
+		d.checkPeer(p)
 	}
 	d.checkConsul(w.Consul)
 	d.checkAdmin(w)

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 
+	"weir/balancer"
 	"weir/internal/backend"
 )
 
@@ -19,6 +20,10 @@ func (d *decoder) checkListeners(w *draft) {
 		d.once(value{path: l.path, at: d.where(l.path+".name", l.path)}, "name", l.Name, names)
 		d.checkOverlap(w, i)
 		d.checkPool(w, l)
+		d.checkTCP(w, l)
+		d.checkAccepted(l)
+		d.checkEdge(l)
+		d.checkAuth(w, l)
 	}
 	d.checkRouteListeners(w)
 }
@@ -45,8 +50,12 @@ func (d *decoder) checkOverlap(w *draft, i int) {
 func (d *decoder) checkPool(w *draft, l *listener) {
 	known := w.poolNames()
 	where := d.where(l.path+".routes", l.path)
-	switch routes := len(w.routes) > 0 || d.faulty("routes"); {
+	tcp := l.Mode == balancer.ModeTCP
+	switch routes := (len(w.routes) > 0 || d.faulty("routes")) && !tcp; {
 	case len(known) == 0 || d.faulty(l.path+".pool") || d.faulty(l.path+".routes"):
+	case l.routes && tcp:
+		d.report(where, l.path+".routes", faultf("write pool: "+known[0]+" instead",
+			"connections that are passed through (mode: tcp) go to one pool: their recipients are not known"))
 	case l.routes && l.Pool != "":
 		d.report(where, l.path+".routes", faultf("keep one of them", "the listener has a pool too, %q", l.Pool))
 	case l.routes && !routes:
@@ -59,6 +68,8 @@ func (d *decoder) checkPool(w *draft, l *listener) {
 		other := ", or add routes"
 		if routes {
 			other = ", or routes: true"
+		} else if tcp {
+			other = ""
 		}
 		d.report(d.where(l.path), l.path, faultf("write pool: with "+quoted(known...)+other,
 			"the listener names no pool, and there are %d", len(known)))

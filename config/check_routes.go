@@ -35,7 +35,7 @@ func (d *decoder) originsOf(r *route, path string) []place {
 		all = append(all, place{path: key, position: d.where(key)})
 	}
 	if key := path + ".match_file"; r.matchFile != "" {
-		found, places := d.readPatterns(r.matchFile, key, d.where(key))
+		found, places := d.readPatterns(r.matchFile, key, d.where(key), pattern)
 		r.fromFile = found
 		all = append(all, places...)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -8,6 +9,8 @@ import (
 	"weir/dns"
 	"weir/health"
 	"weir/internal/backend"
+	"weir/internal/certs"
+	"weir/internal/connector"
 )
 
 // Config is a checked file, taken apart into what each room is told.
@@ -26,17 +29,29 @@ type Config struct {
 	// the data path must know of pools. Its Hostname is empty when the file names
 	// none: whoever starts weir puts the machine's name there.
 	Balancer balancer.Config
+	Edges    []Edge // what TLS at each of Balancer.Listeners is made of
 
 	Pools  []Pool       // in the file's order, as Balancer.Pools
 	Consul *Consul      // nil: there is none
 	DNS    []dns.Config // the zones that weir keeps true, in the file's order; their keys are read
 	Admin  Admin
 
+	accepted [][]string // what each listener's AcceptDomains were built from: where domains were read is shown, and they are not
+
 	zones  []zone  // what DNS was built from: where its keys were read is shown, and they are not
 	routes []route // what Balancer.Routes was built from: where patterns were read is shown, and they are not
 
 	History int // transactions kept in memory; 0: none
 	Webhook Webhook
+}
+
+// Edge is what a listener's TLS is made of; the mode is the listener's own. All
+// files were there and sound when the config was read.
+type Edge struct {
+	Certificates []certs.Pair // none: weir makes one itself
+	MinVersion   uint16       // tls.VersionTLS12 or later
+	ClientCA     string       // path; empty: clients are not asked for certificates
+	TicketKeys   string       // path; empty: keys of this process's own
 }
 
 // Consul is the agent that pools are found through, and what replicas share.
@@ -63,11 +78,32 @@ type Log struct {
 // least one source of connectors: Static, Consul, DNS or File.
 type Pool struct {
 	backend.PoolConfig
+	TLS    PoolTLS
+	Relay  bool // connectors are meant to relay for anyone (P39)
 	Health health.Config
 	Static []backend.Spec // from `backends`, in the file's order
 	Consul *PoolConsul
 	DNS    *PoolDNS
 	File   string // a list of backends for [ParseBackends]; empty: none
+}
+
+// PoolTLS is how connections to a pool's connectors are protected.
+type PoolTLS struct {
+	Mode       connector.TLSMode
+	Verify     bool
+	ServerName string // the name in their certificates; empty: the address of each
+	CA         string // path of a PEM file; empty: whom the system trusts
+	authority  string // what is in it
+}
+
+// Security is the same for a dialer.
+func (t *PoolTLS) Security() connector.Security {
+	s := connector.Security{Mode: t.Mode, Verify: t.Verify, ServerName: t.ServerName}
+	if t.authority != "" {
+		s.Roots = x509.NewCertPool()
+		s.Roots.AppendCertsFromPEM([]byte(t.authority))
+	}
+	return s
 }
 
 // PoolConsul is the Consul service whose instances are connectors of the pool.

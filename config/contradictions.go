@@ -5,6 +5,7 @@ import (
 
 	"weir/health"
 	"weir/internal/backend"
+	"weir/internal/connector"
 )
 
 // checkHealth finds what contradicts itself in how a pool is judged.
@@ -71,8 +72,20 @@ func (d *decoder) warnHealth(p *pool) {
 				"%s has no effect: it is more than the stage's timeout, %s", short(floor), short(timeout)))
 		}
 	}
-	if key := "health.expect.certificate_days"; h.Expect.CertificateDays > 0 && h.Probe != health.DepthStartTLS {
+	if key := "health.expect.certificate_days"; h.Expect.CertificateDays > 0 && !p.seesCertificates() {
 		d.caution(d.inPool(p, key), p.path+"."+key, faultf("make it probe: starttls",
-			"%d has no effect: a probe %q sees no certificate", h.Expect.CertificateDays, h.Probe))
+			"%d has no effect: a probe %q sees no certificate here", h.Expect.CertificateDays, h.Probe))
+	}
+}
+
+// seesCertificates reports whether probes of the pool get to a TLS handshake.
+func (p *pool) seesCertificates() bool {
+	switch p.tls.Mode {
+	case connector.TLSImplicit:
+		return p.health.Probe > health.DepthTCP
+	case connector.TLSOff:
+		return p.health.Probe == health.DepthStartTLS
+	default:
+		return p.health.Probe >= health.DepthEHLO
 	}
 }

@@ -19,11 +19,10 @@ type field struct {
 
 // rule says what a value may be and where it goes.
 type rule struct {
-	read  func(*decoder, value)
-	show  func(whole bool) *node // the present value; see [node]. A rule without it shows nothing
-	keys  []field                // the keys below, if any
-	each  string                 // what stands between: nothing, "[]" in a list, ".NAME" below names of the user's choice
-	later bool                   // the feature is not built yet: refused unless it says "off"
+	read func(*decoder, value)
+	show func(whole bool) *node // the present value; see [node]. A rule without it shows nothing
+	keys []field                // the keys below, if any
+	each string                 // what stands between: nothing, "[]" in a list, ".NAME" below names of the user's choice
 }
 
 // value is a node of the tree with the path that leads to it.
@@ -31,7 +30,6 @@ type value struct {
 	node ast.Node // anchors and aliases resolved; nil or a NullNode: no value
 	path string
 	at   position
-	key  position // of its key in a mapping; zero for others
 }
 
 func (v value) null() bool {
@@ -104,7 +102,7 @@ func (d *decoder) section(v value, fields []field) bool {
 			continue
 		}
 		below := d.value(found[i].node, join(v.path, f.key))
-		d.seen[below.path], below.key = below.at, found[i].at
+		d.seen[below.path] = below.at
 		f.read(d, below)
 	}
 	return true

@@ -49,7 +49,7 @@ func changes(before, after *Config) []change {
 	if before.Webhook.SecretFile == after.Webhook.SecretFile && before.Webhook.Secret != after.Webhook.Secret {
 		all = append(all, change{"webhook.secret_file", "another secret"})
 	}
-	return slices.Concat(all, changedKeys(before, after), changedPatterns(before, after))
+	return slices.Concat(all, changedKeys(before, after), changedPatterns(before, after), changedFiles(before, after))
 }
 
 // changedKeys are the keys of zones that are others, from files of the same name.
@@ -88,6 +88,33 @@ func changedPatterns(before, after *Config) (all []change) {
 		more, less := missing(now.fromFile, old.fromFile), missing(old.fromFile, now.fromFile)
 		if more+less > 0 {
 			all = append(all, change{join("routes", now.label()) + ".match_file", fmt.Sprintf("%d patterns new, %d removed", more, less)})
+		}
+	}
+	return all
+}
+
+// changedFiles are what other files of the same name say: domains that listeners
+// accept, authorities that connectors' certificates are from.
+func changedFiles(before, after *Config) (all []change) {
+	for i := range after.Balancer.Listeners {
+		now := &after.Balancer.Listeners[i]
+		for j := range before.Balancer.Listeners {
+			then := &before.Balancer.Listeners[j]
+			if then.Name != now.Name || !slices.Equal(before.accepted[j], after.accepted[i]) {
+				continue
+			}
+			more, less := missing(now.AcceptDomains, then.AcceptDomains), missing(then.AcceptDomains, now.AcceptDomains)
+			if more+less > 0 {
+				all = append(all, change{join("listeners", now.Name) + ".accept_domains", fmt.Sprintf("%d domains new, %d removed", more, less)})
+			}
+		}
+	}
+	for i := range after.Pools {
+		now := &after.Pools[i]
+		for j := range before.Pools {
+			if then := &before.Pools[j]; then.Name == now.Name && then.TLS.CA == now.TLS.CA && then.TLS.authority != now.TLS.authority {
+				all = append(all, change{join("pools", now.Name) + ".tls.ca", "other certificates"})
+			}
 		}
 	}
 	return all

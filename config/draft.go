@@ -1,12 +1,14 @@
 package config
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"time"
 
 	"weir/balancer"
 	"weir/health"
 	"weir/internal/backend"
+	"weir/internal/connector"
 	"weir/policies"
 )
 
@@ -23,12 +25,16 @@ type draft struct {
 type listener struct {
 	balancer.ListenerConfig
 	path   string
-	routes bool // the key itself; once it is checked: the listener goes by routes
+	routes bool     // the key itself; once it is checked: the listener goes by routes
+	accept []string // domains, and "@" with the path of a file of them
+	edge   Edge
 }
 
 // pool is one pool for all rooms together.
 type pool struct {
 	path     string
+	tls      PoolTLS
+	open     bool // the key relay
 	facts    backend.PoolConfig
 	relay    balancer.PoolConfig
 	health   health.Config
@@ -43,8 +49,7 @@ const (
 	mib = 1 << 20
 )
 
-// newDraft holds the defaults of the interface contract, but for those of
-// features that are not built yet.
+// newDraft holds the defaults of the interface contract.
 func newDraft() *draft {
 	return &draft{
 		Config: Config{
@@ -61,7 +66,8 @@ func newDraft() *draft {
 }
 
 func newListener() listener {
-	return listener{ListenerConfig: balancer.ListenerConfig{
+	return listener{edge: Edge{MinVersion: tls.VersionTLS12}, ListenerConfig: balancer.ListenerConfig{
+		TLS:    balancer.TLSStartTLS,
 		Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		Limits: balancer.Limits{Connections: 20000, Recipients: 1000, MessageSize: 50 * mib, Errors: 20},
 		Timeouts: balancer.ListenerTimeouts{
@@ -73,6 +79,7 @@ func newListener() listener {
 
 func newPool() pool {
 	return pool{
+		tls:   PoolTLS{Mode: connector.TLSOpportunistic},
 		facts: backend.PoolConfig{Protocol: "smtp", Policy: policies.LeastLoad, MinRedundancy: 2},
 		relay: balancer.PoolConfig{
 			Hash: policies.KeyNetwork, AffinityTTL: time.Hour,
@@ -123,14 +130,17 @@ func newBreaker() health.BreakerConfig {
 func (w *draft) build() *Config {
 	cfg := w.Config
 	for i := range w.listeners {
-		cfg.Balancer.Listeners = append(cfg.Balancer.Listeners, w.listeners[i].ListenerConfig)
+		l := &w.listeners[i]
+		cfg.Balancer.Listeners = append(cfg.Balancer.Listeners, l.ListenerConfig)
+		cfg.Edges, cfg.accepted = append(cfg.Edges, l.edge), append(cfg.accepted, l.accept)
 	}
 	for i := range w.routes {
 		cfg.Balancer.Routes = append(cfg.Balancer.Routes, w.routes[i].build(i))
 	}
 	for _, p := range w.pools {
 		p.relay.Name, p.health.Pool = p.facts.Name, p.facts.Name
-		p.relay.Policy = p.facts.Policy
+		p.relay.Policy, p.relay.LMTP = p.facts.Policy, p.facts.Protocol == lmtp
+		p.health.AskRelay = p.hidesClients() && !p.open
 		static := make([]backend.Spec, len(p.backends)) // pools may share the list of pool_defaults
 		for i, spec := range p.backends {
 			spec.Pool = p.facts.Name
@@ -138,7 +148,7 @@ func (w *draft) build() *Config {
 		}
 		cfg.Balancer.Pools = append(cfg.Balancer.Pools, p.relay)
 		cfg.Pools = append(cfg.Pools, Pool{
-			PoolConfig: p.facts, Health: p.health, Static: static, Consul: p.consul, DNS: p.dns, File: p.file,
+			PoolConfig: p.facts, TLS: p.tls, Relay: p.open, Health: p.health, Static: static, Consul: p.consul, DNS: p.dns, File: p.file,
 		})
 	}
 	for i := range w.zones {
@@ -152,11 +162,11 @@ func draftOf(cfg *Config) *draft {
 	w := &draft{Config: *cfg}
 	for i := range cfg.Balancer.Listeners {
 		l := cfg.Balancer.Listeners[i]
-		w.listeners = append(w.listeners, listener{ListenerConfig: l, routes: l.Pool == ""})
+		w.listeners = append(w.listeners, listener{ListenerConfig: l, routes: l.Pool == "", accept: cfg.accepted[i], edge: cfg.Edges[i]})
 	}
 	for i, p := range cfg.Pools {
 		w.pools = append(w.pools, &pool{
-			facts: p.PoolConfig, relay: cfg.Balancer.Pools[i], health: p.Health,
+			tls: p.TLS, open: p.Relay, facts: p.PoolConfig, relay: cfg.Balancer.Pools[i], health: p.Health,
 			backends: p.Static, consul: p.Consul, dns: p.DNS, file: p.File,
 		})
 	}

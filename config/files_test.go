@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func writeSecret(t *testing.T, dir, name, text string, mode fs.FileMode) string {
+func writeSecret(t testing.TB, dir, name, text string, mode fs.FileMode) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -30,7 +30,7 @@ func TestTokensAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg, warnings, err := Load(file)
-	if err != nil || len(warnings) > 0 {
+	if err != nil || len(without(warnings, "signed itself", "open relay")) > 0 {
 		t.Fatal(warnings, err)
 	}
 	if cfg.Path != file {

@@ -79,7 +79,7 @@ func TestGood(t *testing.T) {
 			out.WriteString(w.String() + "\n")
 		}
 		all := strings.HasSuffix(t.Name(), "/smallest")
-		further := regexp.MustCompile(`(Listeners|Pools|Static)\[\d+\]`)
+		further := regexp.MustCompile(`(Listeners|Pools|Static|Edges)\[\d+\]`)
 		for _, line := range flatten(t, cfg) {
 			if all || !base[further.ReplaceAllString(line, "$1[0]")] {
 				out.WriteString(line + "\n")

@@ -37,9 +37,10 @@ func (d *decoder) reportAt(p place, bad *fault) {
 	}
 }
 
-// readPatterns reads a match_file: one pattern a line, comments behind "#". It
-// reports what is wrong with the file; path and at are those of its key.
-func (d *decoder) readPatterns(file, path string, at position) ([]string, []place) {
+// readPatterns reads a file of patterns: one a line, comments behind "#". Parse says
+// what is wrong with one, and readPatterns reports it; path and at are those of the
+// key that names the file.
+func (d *decoder) readPatterns(file, path string, at position, parse func(string) (string, *fault)) ([]string, []place) {
 	data, bad := readMatchFile(file)
 	if bad != nil {
 		d.report(at, path, bad)
@@ -56,7 +57,7 @@ func (d *decoder) readPatterns(file, path string, at position) ([]string, []plac
 			continue
 		}
 		p := place{file: file, path: path, position: position{line: number, column: 1 + strings.Index(line, word)}}
-		got, bad := pattern(word)
+		got, bad := parse(word)
 		if bad != nil {
 			if wrong++; wrong <= mostLines {
 				d.reportAt(p, bad)

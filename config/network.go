@@ -207,3 +207,19 @@ func overlap(a, b string) bool {
 	}
 	return ipA == ipB || ipA.IsUnspecified() || ipB.IsUnspecified()
 }
+
+// onLoopback reports whether only this machine can reach a checked address.
+func onLoopback(address string) bool {
+	ip, _ := addressKey(address)
+	return ip.IsLoopback()
+}
+
+// isPublic reports whether strangers may reach a checked address: one that is
+// neither of this machine alone nor of a private network.
+func isPublic(address string) bool {
+	ip, _ := addressKey(address)
+	return ip.IsValid() && !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast()
+}
+
+// everybody reports whether a network is all addresses there are.
+func everybody(p netip.Prefix) bool { return p.Bits() == 0 }

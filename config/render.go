@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"weir/balancer/gate"
 )
 
 // node is a value as a file would write it. The tables of keys make it by the
 // show of each rule: of the whole value, or only of what is not as it is when
-// the file leaves it out. Keys of features that are not built yet are not shown.
+// the file leaves it out.
 type node struct {
 	text    string // of a single value or a list of them, as YAML
 	mapping bool
@@ -62,7 +64,7 @@ func DefaultsYAML() string {
 func showKeys(fields []field, whole bool) *node {
 	n := &node{mapping: true}
 	for _, f := range fields {
-		if f.show == nil || f.later {
+		if f.show == nil {
 			continue
 		}
 		if below := f.show(whole); below != nil {
@@ -169,6 +171,8 @@ func written(v any) string {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case time.Duration:
 		return short(v)
+	case gate.Rate:
+		return rateText(v)
 	case netip.Addr:
 		if !v.IsValid() {
 			return `""`

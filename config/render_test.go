@@ -51,7 +51,7 @@ func TestRenderedFilesSayTheSame(t *testing.T) {
 
 // Whichever defaults are changed, what is shown says the same.
 func TestRenderedFilesSayTheSameForAnyValues(t *testing.T) {
-	supported, _ := documented(t)
+	rows := documented(t)
 	values := map[string][]string{
 		"duration above 0": {"1s", "1m30s", "8760h", "1ns", "1.5ms"},
 		"duration":         {"0", "0s", "90s", "2h"},
@@ -62,7 +62,7 @@ func TestRenderedFilesSayTheSameForAnyValues(t *testing.T) {
 		"name":             {"a", "true", `"null"`, "1", "a:b", "x.y-z_"},
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		r := rapid.SampledFrom(supported).Draw(t, "row")
+		r := rapid.SampledFrom(rows).Draw(t, "row")
 		all, ok := values[strings.Split(r.kind, ", ")[0]]
 		if !ok {
 			t.Skip("another kind of value")
@@ -100,6 +100,7 @@ func TestRenderShowsEveryKey(t *testing.T) {
 	key := writeSecret(t, dir, "weir.key", zoneKey, 0o600)
 	secret := writeSecret(t, dir, "weir.secret", "c2VjcmV0LW9mLXdlaXI=\n", 0o640)
 	domains := writeSecret(t, dir, "fax.domains", "fax.example.com\n", 0o644)
+	cert, certKey := issue(t, dir, "mx", -day, day)
 	text := `consul: {}
 routes: [{match: ["*"], match_file: ` + domains + `, from: ["<>"], listeners: [in], max_size: 1MiB, to: [{pool: one, cost: 3}]}]
 dns:
@@ -108,7 +109,7 @@ dns:
   - {zone: c.example.com, records: [{name: mx, type: A, pool: one}], serve: {ns: [ns1.example.net], key_file: ` + key + `}}
 advertise: [192.0.2.10]
 admin: {tokens: [{name: alice, role: read, file: ` + token + `}]}
-listeners: [{name: in, address: ":25"}, {address: ":26", pool: one}]
+listeners: [{name: in, address: ":25", accept_domains: [example.com], tls: {certificates: [{cert: ` + cert + `, key: ` + certKey + `}]}}, {address: ":26", pool: one}]
 pools:
   one: {backends: ["10.0.0.11:25"], consul: {service: a}, dns: {srv: _smtp._tcp.example.com}}
 `
@@ -130,7 +131,7 @@ pools:
 		}
 	}
 	visit("", n)
-	for _, path := range walk(newDraft().fields(), "", false) {
+	for _, path := range walk(newDraft().fields(), "") {
 		if !shown[path] && !slices.Contains(off, path) {
 			t.Errorf("%s is not shown", path)
 		}

@@ -92,7 +92,7 @@ func FuzzMatchFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		d := newDecoder("weir.yaml")
-		all, places := d.readPatterns(path, "routes[0].match_file", position{line: 1, column: 1})
+		all, places := d.readPatterns(path, "routes[0].match_file", position{line: 1, column: 1}, pattern)
 		if len(all) != len(places) || len(all) == 0 && len(d.problems) == 0 {
 			t.Fatalf("%d patterns, %d places, problems %v", len(all), len(places), d.problems)
 		}

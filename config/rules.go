@@ -3,8 +3,6 @@ package config
 import (
 	"slices"
 	"strings"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
 // section is the rule for a mapping with a table of its own.
@@ -105,9 +103,8 @@ type choice[T comparable] struct {
 	value T
 }
 
-// oneOf is the rule for a key with a fixed set of words. The words in later are
-// of the contract, but what they ask for is not built yet.
-func oneOf[T comparable](dst *T, choices []choice[T], later ...string) rule {
+// oneOf is the rule for a key with a fixed set of words.
+func oneOf[T comparable](dst *T, choices []choice[T]) rule {
 	words := make([]string, len(choices))
 	for i, c := range choices {
 		words[i] = c.word
@@ -117,11 +114,8 @@ func oneOf[T comparable](dst *T, choices []choice[T], later ...string) rule {
 			return choices[i].value, nil
 		}
 		var none T
-		if slices.Contains(later, text) {
-			return none, faultf("use "+quoted(words...), "%q is not supported yet", text)
-		}
 		remedy := "use " + quoted(words...)
-		if best := nearest(text, slices.Concat(words, later)); best != "" {
+		if best := nearest(text, words); best != "" {
 			remedy = "did you mean " + quoted(best) + "? " + remedy
 		}
 		return none, faultf(remedy, "%q is not one of its values", text)
@@ -134,74 +128,10 @@ func oneOf[T comparable](dst *T, choices []choice[T], later ...string) rule {
 }
 
 // word is [oneOf] for words that stand for themselves.
-func word(dst *string, words []string, later ...string) rule {
+func word(dst *string, words []string) rule {
 	choices := make([]choice[string], len(words))
 	for i, w := range words {
 		choices[i] = choice[string]{w, w}
 	}
-	return oneOf(dst, choices, later...)
-}
-
-// only is the rule for a key of which one value is built: the one that weir
-// follows anyway.
-func only(text string, later ...string) rule {
-	same := text
-	return word(&same, []string{text}, later...)
-}
-
-// later is the rule for a key of the contract whose feature is not built yet.
-// It is refused by name, never ignored, unless it says one of the words in off
-// ("[]" stands for an empty list), so that one file serves several versions. To
-// build the feature is to put another rule in its place.
-func later(off ...string) rule {
-	return rule{later: true, read: func(d *decoder, v value) {
-		if v.null() || slices.Contains(off, brief(v)) {
-			return
-		}
-		d.report(v.key, v.path, notYet(off...))
-	}}
-}
-
-// tlsOff is the rule for a section that TLS is configured by, until TLS is
-// built. Only a mode says that it is off: the section's default is on. While it
-// is off, its other keys ask for nothing.
-func tlsOff(modes []string, others ...string) rule {
-	keys := []field{{"mode", only("off", modes...)}}
-	for _, other := range others {
-		keys = append(keys, field{other, rule{read: func(*decoder, value) {}}})
-	}
-	for i := range keys {
-		keys[i].later = true
-	}
-	return rule{keys: keys, read: func(d *decoder, v value) {
-		if d.section(v, keys) && !v.null() && !d.has(v.path+".mode") {
-			d.report(v.at, v.path, notYet("{mode: off}"))
-		}
-	}}
-}
-
-func notYet(off ...string) *fault {
-	switch {
-	case len(off) == 0:
-		return &fault{what: "not supported yet", remedy: "leave it out"}
-	case off[0] == "":
-		return &fault{what: "not supported yet", remedy: `leave it out, or write ""`}
-	default:
-		return &fault{what: "not supported yet", remedy: "leave it out, or write " + off[0]}
-	}
-}
-
-// brief is a value in the words in which [later] knows "off".
-func brief(v value) string {
-	switch n := v.node.(type) {
-	case *ast.SequenceNode:
-		if len(n.Values) == 0 {
-			return "[]"
-		}
-		return "[…]"
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return "{…}"
-	default:
-		return rawText(n)
-	}
+	return oneOf(dst, choices)
 }

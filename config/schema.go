@@ -1,9 +1,5 @@
 package config
 
-import (
-	"weir/balancer"
-)
-
 // fields is the table of the whole file. What a rule reads goes to its target
 // at once; pool_defaults therefore stands before pools.
 func (w *draft) fields() []field {
@@ -32,66 +28,6 @@ func (w *draft) fields() []field {
 		{"dns", w.zoneList()},
 		{"webhook", section(webhookFields(&w.Webhook)...)},
 		{"admin", section(adminFields(&w.Admin)...)},
-	}
-}
-
-// listenerList is the rule for the list of listeners.
-func (w *draft) listenerList() rule {
-	read := func(d *decoder, v value) {
-		items, ok := d.list(v)
-		if ok && len(items) == 0 {
-			d.report(v.at, v.path, noListeners())
-		}
-		for _, item := range items {
-			l := newListener()
-			d.section(item, listenerFields(&l))
-			l.path = item.path
-			w.listeners = append(w.listeners, l)
-		}
-	}
-	show := func(whole bool) *node {
-		return showList(w.listeners, whole, listenerFields, newListener(), func(l *listener) string { return l.Name })
-	}
-	return rule{keys: listenerFields(new(listener)), each: "[]", read: read, show: show}
-}
-
-func listenerFields(l *listener) []field {
-	return []field{
-		{"name", scalar(&l.Name, name)},
-		{"address", scalar(&l.Address, listenAddress)},
-		{"mode", only("smtp", "tcp")},
-		{"pool", scalar(&l.Pool, text)},
-		{"routes", scalar(&l.routes, flag)},
-		{"accept_domains", later("[]")},
-		{"greeting_delay", later("0s", "0")},
-		{"tls", tlsOff([]string{"starttls", "required", "implicit"}, "certificates", "min_version", "client_ca", "ticket_keys")},
-		{"proxy_protocol", section(field{"trust", later("[]")})},
-		{"exempt", scalars(&l.Exempt, network)},
-		{"xclient", section(field{"trust", later("[]")})},
-		{"limits", section(
-			field{"connections", scalar(&l.Limits.Connections, atLeast(0))},
-			field{"per_ip", later("0")},
-			field{"rate_per_ip", later("0")},
-			field{"messages_per_connection", scalar(&l.Limits.MessagesPerConnection, atLeast(0))},
-			field{"recipients", scalar(&l.Limits.Recipients, atLeast(0))},
-			field{"message_size", scalar(&l.Limits.MessageSize, sizeOrZero)},
-			field{"errors", scalar(&l.Limits.Errors, atLeast(0))},
-			field{"session", scalar(&l.Limits.Session, durationOrZero)},
-			field{"allow", later("[]")},
-			field{"deny", later("[]")},
-			field{"tarpit", later("0s", "0")},
-		)},
-		{"timeouts", section(
-			field{"command", scalar(&l.Timeouts.Command, duration)},
-			field{"data", scalar(&l.Timeouts.Data, duration)},
-			field{"greeting", scalar(&l.Timeouts.Greeting, duration)},
-		)},
-		{"bare_newlines", oneOf(&l.RejectBare, []choice[bool]{{"normalize", false}, {"reject", true}})},
-		{"received_header", oneOf(&l.Received, []choice[balancer.ReceivedHeader]{
-			{"auto", balancer.ReceivedAuto}, {"always", balancer.ReceivedAlways}, {"never", balancer.ReceivedNever},
-		})},
-		{"max_hops", scalar(&l.MaxHops, atLeast(1))},
-		{"auth_pool", later("")},
 	}
 }
 

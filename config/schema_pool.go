@@ -5,13 +5,14 @@ import (
 
 	"weir/health"
 	"weir/internal/backend"
+	"weir/internal/connector"
 	"weir/policies"
 )
 
 // fields is the table of a pool, and of pool_defaults.
 func (p *pool) fields() []field {
 	return []field{
-		{"protocol", word(&p.facts.Protocol, []string{"smtp"}, "lmtp")},
+		{"protocol", word(&p.facts.Protocol, []string{"smtp", lmtp})},
 		{"policy", word(&p.facts.Policy, []string{
 			policies.RoundRobin, policies.LeastConnections, policies.LeastLoad, policies.Maglev, policies.Random,
 		})},
@@ -19,9 +20,9 @@ func (p *pool) fields() []field {
 		{"affinity_ttl", scalar(&p.relay.AffinityTTL, lifetime)},
 		{"hash", oneOf(&p.relay.Hash, keys())},
 		{"min_redundancy", scalar(&p.facts.MinRedundancy, atLeast(0))},
-		{"tls", tlsOff([]string{"opportunistic", "required", "implicit"}, "verify", "server_name", "ca")},
-		{"client_identity", only("none", "proxy-v1", "proxy-v2", "xclient", "xforward")},
-		{"relay", later("false")},
+		{"tls", section(poolTLSFields(&p.tls)...)},
+		{"client_identity", oneOf(&p.relay.Identity, identities())},
+		{"relay", scalar(&p.open, flag)},
 		{"replay_buffer", scalar(&p.relay.ReplayBuffer, sizeOrZero)},
 		{"reuse", section(
 			field{"idle", scalar(&p.relay.Reuse.Idle, duration)},
@@ -46,6 +47,44 @@ func (p *pool) fields() []field {
 		)},
 		{"slow_start", scalar(&p.health.SlowStart, durationOrZero)},
 	}
+}
+
+// lmtp is the protocol that answers once per recipient (P35).
+const lmtp = "lmtp"
+
+// identities are the words for how connectors are told of the client.
+func identities() []choice[connector.IdentityMode] {
+	return []choice[connector.IdentityMode]{
+		{"none", connector.IdentityNone},
+		{"proxy-v1", connector.IdentityProxyV1},
+		{"proxy-v2", connector.IdentityProxyV2},
+		{"xclient", connector.IdentityXCLIENT},
+		{"xforward", connector.IdentityXFORWARD},
+	}
+}
+
+// poolTLSFields is the table of TLS with connectors.
+func poolTLSFields(t *PoolTLS) []field {
+	return []field{
+		{"mode", oneOf(&t.Mode, []choice[connector.TLSMode]{
+			{"off", connector.TLSOff},
+			{"opportunistic", connector.TLSOpportunistic},
+			{"required", connector.TLSRequired},
+			{"implicit", connector.TLSImplicit},
+		})},
+		{"verify", scalar(&t.Verify, flag)},
+		{"server_name", scalar(&t.ServerName, certificateName)},
+		{"ca", file(&t.CA)},
+	}
+}
+
+// certificateName accepts the name that certificates are for, and the empty text
+// for the address of each connector.
+func certificateName(s string) (string, *fault) {
+	if s == "" {
+		return "", nil
+	}
+	return host(s)
 }
 
 // keys are the words for what a transaction is told apart by.

@@ -7,9 +7,7 @@ import "strings"
 func keyRemedy(key string, fields []field) string {
 	var known []string
 	for _, f := range fields {
-		if !f.later {
-			known = append(known, f.key)
-		}
+		known = append(known, f.key)
 		if f.each != "" {
 			continue
 		}

@@ -34,10 +34,17 @@ func (d *decoder) warn(w *draft) {
 		d.warnHealth(p)
 		d.warnFile(p)
 		d.warnAffinity(p)
+		d.warnPeer(w, p)
 		if n, want := len(p.backends), p.facts.MinRedundancy; n < want && p.consul == nil && p.dns == nil && p.file == "" {
 			d.caution(d.inPool(p, "min_redundancy"), p.path+".min_redundancy", faultf("add backends, or write min_redundancy: 0",
 				"%d is more than the number of backends, %d: the pool is never redundant", want, n))
 		}
+	}
+	for i := range w.listeners {
+		l := &w.listeners[i]
+		d.warnEdge(l)
+		d.warnTrust(l)
+		d.warnRelay(w, l)
 	}
 	d.warnRoutes(w)
 	d.warnShutdown(w)

@@ -18,7 +18,7 @@ const mostOfAKind = 3
 // attention is what does not keep mail from flowing, but needs a person.
 func (f *facts) attention() []string {
 	var words []string
-	for _, kind := range [][]string{f.doubtfulSources(), f.consulWords(), f.flagWords(), f.disagreeing(), f.zoneWords(), f.longDrains()} {
+	for _, kind := range [][]string{f.doubtfulSources(), f.consulWords(), f.flagWords(), f.disagreeing(), f.zoneWords(), f.certificateWords(), f.relays(), f.longDrains()} {
 		if more := len(kind) - mostOfAKind; more > 0 {
 			kind = append(kind[:mostOfAKind], fmt.Sprintf("and %d more of the kind", more))
 		}

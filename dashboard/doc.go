@@ -16,8 +16,8 @@
 // JavaScript that are built in as they are. What is done, is done by them
 // too: orders and standby by the [Controller], orders about zones by the [DNS],
 // reloads by the [Reloader], probes by the [Prober]. Where messages went is what the
-// [History] knows. openapi.json describes all of it to programs, and is tested
-// against every answer.
+// [History] knows, and where one would go the [Router]. openapi.json describes all
+// of it to programs, and is tested against every answer.
 //
 // The package never changes anything itself: it decides neither who is eligible,
 // nor whether an order may be carried out, nor whether the process is ready.

@@ -180,6 +180,7 @@ func complete(t *testing.T) *Server {
 		_, _ = w.Write([]byte("weir_leader 1\n"))
 	})
 	s.deps.Prober = documentedProber{}
+	s.deps.Router = documentedRouter{}
 	s.deps.Reloader = documentedReloader{}
 	s.deps.DNS = documentedZone{zones: []DNSStatus{{
 		Zone: "example.com", Mode: "update", Frozen: &DNSFreeze{Since: now, By: "alice"}, LastWrite: &now, Writes: map[string]int64{"done": 3},
@@ -319,6 +320,8 @@ func (i *inspector) singular(s *Server, op operation, done func(...*http.Request
 		done(op.ask("?limit=x", ""), op.ask("?limit=1", ""))
 		s.deps.History = givesUp{}
 		done(op.ask("", ""))
+	case "/v1/route":
+		done(op.ask("?to=bob@example.com&size=10MiB&8bit", ""), op.ask("?to=none@example.com", ""))
 	case "/v1/reload":
 		done(op.ask("", "[]"), op.ask("", `{"previous":true}`))
 		s.deps.Reloader = documentedReloader{errors.New("weir.yaml:1:1: wrong")}

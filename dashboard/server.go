@@ -67,21 +67,24 @@ type Sources interface {
 // and Events are required. What a reload replaces, an implementation asks for
 // anew each time.
 type Deps struct {
-	Version    string
-	Registry   *backend.Registry
-	Events     *events.Log
-	Listeners  Listeners    // nil: none
-	Deferrals  Deferrals    // nil: none are told
-	Sources    Sources      // nil: none are shown
-	Cluster    Cluster      // nil: this weir shares nothing
-	DNS        DNS          // nil: this weir keeps no zone
-	Prober     Prober       // nil: nothing can be probed from here
-	Controller Controller   // nil: no orders are taken here
-	Reloader   Reloader     // nil: there is no config file
-	History    History      // nil: no transactions are kept
-	Metrics    http.Handler // nil: there are none; one with a method Traffic() [Traffic] tells the page of flows, too
-	BasePath   string       // what stands before every path, such as /weir; empty: nothing
-	ErrorLog   *log.Logger  // what net/http complains of; nil: the standard logger
+	Version   string
+	Registry  *backend.Registry
+	Events    *events.Log
+	Listeners Listeners // nil: none
+	Deferrals Deferrals // nil: none are told
+	Sources   Sources   // nil: none are shown
+	Cluster   Cluster   // nil: this weir shares nothing
+	DNS       DNS       // nil: this weir keeps no zone
+	// Certificates are those that senders are shown; nil: none.
+	Certificates Certificates
+	Prober       Prober       // nil: nothing can be probed from here
+	Controller   Controller   // nil: no orders are taken here
+	Reloader     Reloader     // nil: there is no config file
+	History      History      // nil: no transactions are kept
+	Router       Router       // nil: nothing is routed
+	Metrics      http.Handler // nil: there are none; one with a method Traffic() [Traffic] tells the page of flows, too
+	BasePath     string       // what stands before every path, such as /weir; empty: nothing
+	ErrorLog     *log.Logger  // what net/http complains of; nil: the standard logger
 }
 
 // Server answers the admin requests.
@@ -115,6 +118,7 @@ func New(deps Deps) *Server {
 		"/v1/events":        {http.MethodGet, RoleRead, s.serveEvents},
 		"/v1/events/stream": {http.MethodGet, RoleRead, s.serveStream},
 		"/v1/config":        {http.MethodGet, RoleRead, s.serveConfig},
+		"/v1/route":         {http.MethodGet, RoleRead, s.serveRoute},
 		"/v1/transactions":  {http.MethodGet, RoleRead, s.serveTransactions},
 		"/v1/openapi.json":  {http.MethodGet, RoleRead, s.serveOpenAPI},
 		"/v1/reload":        {http.MethodPost, RoleOperate, s.serveReload},

@@ -160,7 +160,7 @@ func TestStatusWithoutListenersAndPools(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	members := []*backend.Member{{Since: since.Add(-time.Hour)}, {Since: since}}
+	members := []*backend.Member{{Backend: recordOf("a"), Since: since.Add(-time.Hour)}, {Backend: recordOf("b"), Since: since}}
 	ok := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "ok", MinRedundancy: 2}, Eligible: 2, Members: members}
 	thin := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "thin", MinRedundancy: 2}, Eligible: 1, Members: members}
 	down := &backend.Pool{PoolConfig: backend.PoolConfig{Name: "down"}, Members: members}

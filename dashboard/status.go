@@ -144,6 +144,9 @@ func (s *Server) facts() facts {
 	if s.deps.Cluster != nil {
 		f.consul, f.replicas, f.flags = s.deps.Cluster.Consul(), s.deps.Cluster.Replicas(), s.deps.Cluster.Flags()
 	}
+	if s.deps.Certificates != nil {
+		f.certificates = s.deps.Certificates.Certificates()
+	}
 	return f
 }
 

@@ -42,7 +42,7 @@ func newPool(set Pool) *pool {
 // and learned limits, and are probed in the new way soon.
 func (p *pool) reload(next Pool) {
 	old := p.set.Load()
-	if reflect.DeepEqual(*old, next) {
+	if reflect.DeepEqual(old.Config, next.Config) && sameProber(old.Prober, next.Prober) {
 		return
 	}
 	p.mu.Lock()

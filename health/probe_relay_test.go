@@ -1,6 +1,7 @@
 package health
 
 import (
+	"crypto/x509"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,6 +93,29 @@ func TestRelayClock(t *testing.T) {
 	}
 	if len(c.asked) > 2 || !c.due("c", now.Add(4*time.Hour)) || len(c.asked) != 1 {
 		t.Errorf("it remembers %v", c.asked)
+	}
+}
+
+// A reload that changes nothing of a prober leaves it what it knows.
+func TestSameProber(t *testing.T) {
+	roots := func() connector.Dialer {
+		return connector.Dialer{Hostname: "weir.test", TLS: connector.Security{Mode: connector.TLSRequired, Roots: x509.NewCertPool()}}
+	}
+	cfg := Config{Probe: DepthEnvelope, Expect: Expect{Capabilities: []string{"DSN"}}, AskRelay: true}
+	one := NewProber(cfg, roots())
+	one.(*smtpProber).relay.due("a", time.Now())
+	cfg.Expect.Capabilities = []string{"DSN"}
+	if !sameProber(one, NewProber(cfg, roots())) {
+		t.Error("equal ones are not the same")
+	}
+	other := roots()
+	other.Identity = connector.IdentityProxyV2
+	if sameProber(one, NewProber(cfg, other)) {
+		t.Error("another identity is the same")
+	}
+	cfg.AskRelay = false
+	if sameProber(one, NewProber(cfg, roots())) || sameProber(one, newFakeProber()) {
+		t.Error("another prober is the same")
 	}
 }
 

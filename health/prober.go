@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -52,6 +53,17 @@ type smtpProber struct {
 	cfg    Config
 	dialer connector.Dialer
 	relay  relayClock
+}
+
+// sameProber reports whether two probers look at connectors alike, whatever they have
+// come to know of them.
+func sameProber(a, b Prober) bool {
+	x, isX := a.(*smtpProber)
+	y, isY := b.(*smtpProber)
+	if isX && isY {
+		return reflect.DeepEqual(x.cfg, y.cfg) && x.dialer.Same(&y.dialer)
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // Probe implements [Prober].

@@ -15,7 +15,8 @@ func newCheck() *cobra.Command {
 		Long: `Say whether a config file is right, and everything that is wrong with it.
 
 --live asks the servers that a right file names, too, and prints a line for each:
-every connector under backends and in the lists that file names, as far as EHLO;
+every connector under backends and in the lists that file names, as far as EHLO, with
+the TLS that its pool asks for;
 Consul, whether it knows the token, and the service of each pool; and the name servers
 whose zones weir would write. Run it where weir will run. It changes nothing and delivers
 nothing.`,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"weir/health"
 	"weir/internal/app"
 	"weir/internal/backend"
+	"weir/internal/connector"
 )
 
 // Bounds of check --live.
@@ -73,35 +75,45 @@ func checkLive(ctx context.Context, cfg *config.Config, w io.Writer) error {
 func liveChecks(cfg *config.Config, hostname string) []liveCheck {
 	var checks []liveCheck
 	for i := range cfg.Pools {
-		p := &cfg.Pools[i]
+		p, dialer := &cfg.Pools[i], app.DialerOf(cfg, i, hostname)
 		for _, spec := range p.Static {
-			checks = append(checks, liveConnector(hostname, p.Health.Timeout, spec))
+			checks = append(checks, liveConnector(dialer, p.Health.Timeout, spec))
 		}
-		checks = append(checks, liveList(hostname, p)...)
+		checks = append(checks, liveList(dialer, p)...)
 	}
 	checks = append(checks, consulChecks(cfg)...)
 	return append(checks, liveZones(cfg)...)
 }
 
-// liveConnector goes as far as EHLO: a recipient or a message would be asking
+// liveConnector goes as far as EHLO, with the TLS and the identity that mail would
+// have: a recipient or a message would be asking
 // for more than whether somebody is there.
-func liveConnector(hostname string, timeout time.Duration, spec backend.Spec) liveCheck {
+func liveConnector(dialer connector.Dialer, timeout time.Duration, spec backend.Spec) liveCheck {
 	what := "connector " + spec.ID().String()
 	if spec.Name != spec.Address {
 		what += " at " + spec.Address
 	}
 	return liveCheck{what, func(ctx context.Context) (string, error) {
-		answer := app.ProbeAddress(ctx, hostname, spec.Address, health.Config{Probe: health.DepthEHLO, Timeout: timeout})
+		answer := app.ProbeAddress(ctx, dialer, spec.Address, health.Config{Probe: health.DepthEHLO, Timeout: timeout})
 		if !answer.OK {
 			return "", errors.New(answer.Error)
 		}
-		return fmt.Sprintf("EHLO answered in %.1f ms", answer.TookMS), nil
+		remark := fmt.Sprintf("EHLO answered in %.1f ms", answer.TookMS)
+		for _, line := range answer.Dialogue {
+			if line.From == "note" && strings.HasPrefix(line.Text, "TLS ") {
+				remark += ", " + line.Text
+			}
+		}
+		if answer.Remark != "" {
+			remark += ", " + answer.Remark
+		}
+		return remark, nil
 	}}
 }
 
 // liveList returns a check for each connector that a pool's file lists, or one that
 // says why there are none.
-func liveList(hostname string, p *config.Pool) (checks []liveCheck) {
+func liveList(dialer connector.Dialer, p *config.Pool) (checks []liveCheck) {
 	if p.File == "" {
 		return nil
 	}
@@ -111,7 +123,7 @@ func liveList(hostname string, p *config.Pool) (checks []liveCheck) {
 	}
 	for _, spec := range specs {
 		spec.Pool = p.Name
-		checks = append(checks, liveConnector(hostname, p.Health.Timeout, spec))
+		checks = append(checks, liveConnector(dialer, p.Health.Timeout, spec))
 	}
 	return checks
 }

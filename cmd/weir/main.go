@@ -66,7 +66,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, hintOf(cmd)} })
 	root.AddCommand(
 		newServe(), newCheck(), newDemo(), newStatus(), newDrain(), newUndrain(), newDisable(), newEnable(), newStandby(),
-		newProbe(), newFind(), newEvents(), newDNS(), newRegister(), newDeregister(), newReload(), newConfig(), newImport(), newVersion(), newCompletion(),
+		newProbe(), newRoute(), newFind(), newEvents(), newDNS(), newRegister(), newDeregister(), newReload(), newConfig(), newImport(), newSimulate(), newVersion(), newCompletion(),
 	)
 	return root
 }

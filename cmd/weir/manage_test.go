@@ -92,6 +92,16 @@ func TestCheckLive(t *testing.T) {
 	}
 }
 
+// --live speaks with connectors as mail would: with the pool's TLS.
+func TestCheckLiveUsesThePoolsTLS(t *testing.T) {
+	plain := connectorFor(t, faulty.Honest())
+	file := "listeners:\n  - {address: \"127.0.0.1:0\", tls: {mode: off}}\npools:\n  internet: {tls: {mode: required}, backends: [{name: a, address: \"" + plain.Addr() + "\"}]}\n"
+	code, stdout, _ := weir("check", "--live", "-c", writeFile(t, file))
+	if code != exitFailed || !strings.Contains(stdout, ": FAILED: tls: STARTTLS is not offered\n") {
+		t.Errorf("exit %d, stdout %q", code, stdout)
+	}
+}
+
 // fakeConsul is an agent that takes registrations, and has one leader.
 func fakeConsul(t *testing.T, leader string) (url string, asked *[]string) {
 	t.Helper()

@@ -17,6 +17,7 @@ import (
 	"weir/dashboard"
 	"weir/health"
 	"weir/internal/app"
+	"weir/internal/connector"
 )
 
 // probeLongest is by when a pool's own probe has surely ended.
@@ -162,7 +163,7 @@ func probeHost(ctx context.Context, address string, f *probeFlags) (dashboard.Pr
 	if f.timeout > 0 {
 		cfg.Timeout = f.timeout
 	}
-	return app.ProbeAddress(ctx, hostname, address, cfg), nil
+	return app.ProbeAddress(ctx, connector.Dialer{Hostname: hostname}, address, cfg), nil
 }
 
 // showProbe prints a probe for people.

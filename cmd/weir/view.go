@@ -20,6 +20,7 @@ type view struct {
 	Absent    []dashboard.AbsentFlag   `json:"absent"`
 	Unkept    string                   `json:"unkept"`
 	DNS       []dashboard.DNSStatus    `json:"dns"`
+	Listeners []dashboard.Listener     `json:"listeners"`
 }
 
 type poolView struct {

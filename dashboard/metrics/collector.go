@@ -33,6 +33,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.listeners(out)
 	c.shared(out)
 	c.zones(out)
+	c.certificates(out)
 	c.process(out)
 }
 
@@ -149,6 +150,16 @@ func (c collector) zones(out sink) {
 		out.gauge("weir_dns_lag_seconds", "Time for which the zone has not been what it should be.", z.LagSeconds, zone)
 		out.gauge("weir_dns_frozen", "1 while somebody's word keeps the zone from being written.", truth(z.Frozen != nil), zone)
 		out.gauge("weir_dns_error", "1 while something is wrong with keeping the zone.", truth(z.LastError != ""), zone)
+	}
+}
+
+func (c collector) certificates(out sink) {
+	if c.deps.Certificates == nil {
+		return
+	}
+	for _, cert := range c.deps.Certificates.Certificates() {
+		out.gauge("weir_certificate_expiry_timestamp_seconds", "When a certificate ends that senders are shown, in seconds since 1970.",
+			float64(cert.NotAfter.Unix()), label{"name", cert.Name})
 	}
 }
 

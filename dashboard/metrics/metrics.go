@@ -45,9 +45,11 @@ type Deps struct {
 	Sources   dashboard.Sources   // nil: none
 	Cluster   dashboard.Cluster   // nil: this weir shares nothing
 	DNS       DNS                 // nil: this weir keeps no zone
-	Load      Load                // nil: not known
-	Webhook   Webhook             // nil: there is none
-	ErrorLog  promhttp.Logger     // of series that could not be shown; nil: not told
+	// Certificates are those that senders are shown; nil: none.
+	Certificates dashboard.Certificates
+	Load         Load            // nil: not known
+	Webhook      Webhook         // nil: there is none
+	ErrorLog     promhttp.Logger // of series that could not be shown; nil: not told
 }
 
 // Metrics answers scrapes. Make it with [New].

@@ -43,6 +43,10 @@ func (a *around) DNS() []dashboard.DNSStatus {
 		{Zone: "example.net", Frozen: &dashboard.DNSFreeze{}},
 	}
 }
+
+func (a *around) Certificates() []dashboard.Certificate {
+	return []dashboard.Certificate{{Name: "mx.test", NotAfter: time.Unix(1800000000, 0)}}
+}
 func (a *around) Waiting(pool string) int { return len(pool) }
 func (a *around) ReplayMemory() int64     { return 4096 }
 func (a *around) Unbuffered() int64       { return 5 }
@@ -72,7 +76,7 @@ func newMetrics(t *testing.T) (*Metrics, *around) {
 	}
 	m := New(Deps{
 		Version: "1.2.3", Registry: registry, Events: events.NewLog(10),
-		Listeners: around, Sources: around, Cluster: around, DNS: around, Load: around, Webhook: around, ErrorLog: log.New(io.Discard, "", 0),
+		Listeners: around, Sources: around, Cluster: around, DNS: around, Certificates: around, Load: around, Webhook: around, ErrorLog: log.New(io.Discard, "", 0),
 	})
 	m.deps.Events.Append(events.OfBackend(a.ID(), "up", "down", "", ""))
 	m.deps.Events.Append(events.OfBackend(a.ID(), "down", "up", "", ""))
@@ -127,6 +131,7 @@ func TestSeries(t *testing.T) {
 		`weir_config_reloads_total{result="applied"} 1`, `weir_config_reloads_total{result="refused"} 1`, `weir_config_last_reload_successful 0`,
 		`weir_dns_updates_total{result="written",zone="example.com"} 3`, `weir_dns_updates_total{result="refused",zone="example.com"} 1`,
 		`weir_dns_lag_seconds{zone="example.com"} 1.5`, `weir_dns_lag_seconds{zone="example.net"} 0`, `weir_dns_frozen{zone="example.net"} 1`, `weir_dns_error{zone="example.com"} 1`,
+		`weir_certificate_expiry_timestamp_seconds{name="mx.test"} 1.8e+09`,
 		`weir_build_info{goversion="go`, `version="1.2.3"} 1`, `process_open_fds `, `go_goroutines `,
 	} {
 		if !strings.Contains(text, want) {

@@ -51,6 +51,8 @@ type App struct {
 	health       *health.Monitor
 	balancer     *balancer.Server
 	prober       *prober
+	edge         *edge
+	secured      map[string]*edgeStore // what build has made, for start to watch
 	zones        []*zone
 	transactions *past.Ring
 	webhook      *webhook.Sender
@@ -106,6 +108,7 @@ func (a *App) build(cfg *config.Config) error {
 		return err
 	}
 	a.openState(cfg.StateDir)
+	a.edge = newEdge(a.events)
 	a.registry = backend.NewRegistry(poolsOf(cfg.Pools, nil))
 	if cfg.Consul != nil {
 		if a.consul, err = ConsulClient(cfg.Consul); err != nil {

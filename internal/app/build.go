@@ -26,19 +26,24 @@ func healthPools(cfg *config.Config, hostname string) []health.Pool {
 func (a *App) newBalancer(cfg *config.Config, hostname string) (*balancer.Server, error) {
 	relay := cfg.Balancer
 	relay.Hostname = hostname
+	stores, err := a.edge.of(cfg, hostname, a.state)
+	if err != nil {
+		return nil, err
+	}
+	a.secured = stores
 	return balancer.New(relay, balancer.Deps{
-		Registry: a.registry,
-		Observer: a.health,
-		Recorder: recorder{a.log, a.metrics.Meter(), a.transactions},
-		Dialers:  dialers(cfg, hostname),
+		Registry:  a.registry,
+		Observer:  a.health,
+		Recorder:  recorder{a.log, a.metrics.Meter(), a.transactions},
+		Materials: materials(cfg, hostname, stores),
 	})
 }
 
 // dialers returns one dialer for each pool, by its name.
 func dialers(cfg *config.Config, hostname string) map[string]connector.Dialer {
 	dialers := map[string]connector.Dialer{}
-	for _, p := range cfg.Balancer.Pools {
-		dialers[p.Name] = connector.Dialer{Hostname: hostname, Timeouts: connector.Timeouts(p.Timeouts)}
+	for i := range cfg.Balancer.Pools {
+		dialers[cfg.Balancer.Pools[i].Name] = DialerOf(cfg, i, hostname)
 	}
 	return dialers
 }
@@ -48,6 +53,7 @@ func (a *App) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Deps{
 		Version: a.opts.Version, Registry: a.registry, Events: a.events,
 		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a}, Load: loadStatus{a}, Webhook: a.webhook, DNS: zoneStatus{a},
+		Certificates: a.edge,
 	})
 }
 
@@ -55,8 +61,8 @@ func (a *App) newMetrics() *metrics.Metrics {
 func (a *App) newDashboard(cfg *config.Config) *dashboard.Server {
 	d := dashboard.New(dashboard.Deps{
 		Version: a.opts.Version, Registry: a.registry, Events: a.events,
-		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a},
-		Deferrals: a.metrics, Prober: a.prober, Controller: controller{a}, Reloader: reloader{a}, History: a.transactions, Metrics: a.metrics, BasePath: strings.TrimSuffix(cfg.Admin.BasePath, "/"), DNS: zoneStatus{a},
+		Listeners: listenerStatus{a}, Sources: sourceStatus{a}, Cluster: clusterStatus{a}, Certificates: a.edge,
+		Deferrals: a.metrics, Prober: a.prober, Controller: controller{a}, Reloader: reloader{a}, History: a.transactions, Router: router{a.balancer, a.listeners}, Metrics: a.metrics, BasePath: strings.TrimSuffix(cfg.Admin.BasePath, "/"), DNS: zoneStatus{a},
 	})
 	d.SetAccess(accessOf(cfg))
 	return d

@@ -149,6 +149,25 @@ func TestSessionLine(t *testing.T) {
 	}
 }
 
+func TestPassedThroughLine(t *testing.T) {
+	l, out := testLogger(config.Log{Level: "info"})
+	recorder{l, nil, nil}.Session(&balancer.SessionRecord{
+		Session: "s1", Listener: "inbound", Client: netip.MustParseAddrPort("192.0.2.7:99"), Reason: "closed by the sender",
+		Passage: &balancer.Passage{
+			Pool: "internet", Backend: "b", Tries: []balancer.Try{{Backend: "internet/a", Why: "banner: 421 busy"}}, In: 5, Out: 7,
+		},
+	})
+	want := map[string]any{
+		"level": "info", "time": "2026-01-02T03:04:05.678Z", "msg": "session", "session": "s1", "listener": "inbound",
+		"client": "192.0.2.7:99", "helo": "", "pool": "internet", "backend": "b", "bytes_in": 5.0, "bytes_out": 7.0,
+		"tries":  []any{map[string]any{"backend": "internet/a", "why": "banner: 421 busy"}},
+		"reason": "closed by the sender", "duration_ms": 0.0,
+	}
+	if got := decode(t, out.String()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestConsoleIsForPeople(t *testing.T) {
 	l, out := testLogger(config.Log{Level: "info", Format: "console"})
 	recorder{l, nil, nil}.Session(&balancer.SessionRecord{Session: "s1", Reason: "sender left"})

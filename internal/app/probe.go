@@ -92,9 +92,10 @@ func asked(cfg health.Config, request dashboard.ProbeRequest) (health.Config, er
 	return cfg, nil
 }
 
-// ProbeAddress probes a host that need not be a connector of anybody's.
-func ProbeAddress(ctx context.Context, hostname, address string, cfg health.Config) dashboard.ProbeAnswer {
-	return probe(ctx, cfg, connector.Dialer{Hostname: hostname}, backend.Spec{Pool: "cli", Name: "probe", Address: address})
+// ProbeAddress probes a host that need not be a connector of anybody's, with the
+// dialer of a pool or one that has a name to give.
+func ProbeAddress(ctx context.Context, dialer connector.Dialer, address string, cfg health.Config) dashboard.ProbeAnswer {
+	return probe(ctx, cfg, dialer, backend.Spec{Pool: "cli", Name: "probe", Address: address})
 }
 
 func probe(ctx context.Context, cfg health.Config, dialer connector.Dialer, spec backend.Spec) dashboard.ProbeAnswer {

@@ -31,6 +31,9 @@ func (r recorder) Transaction(rec *balancer.Record) {
 	if rec.Outcome == balancer.Ambiguous {
 		r.ambiguous(rec)
 	}
+	if rec.Misuse != "" {
+		r.misuse(rec.Session, rec.Pool, rec.Backend, rec.Misuse)
+	}
 	r.remember(rec, reply)
 	if r.meter != nil {
 		r.meter.Transaction(rec.Listener, rec.Pool, rec.Backend, string(rec.Outcome), byWhom(rec), rec.Reply.Code/100, &rec.Stages, rec.Replays)
@@ -61,6 +64,8 @@ func (r recorder) who(e *zerolog.Event, rec *balancer.Record) {
 	e.Str("session", rec.Session).Str("id", rec.ID).Str("listener", rec.Listener).
 		Str("client", rec.Client.String()).Str("helo", rec.HELO).Str("tls", rec.TLS).
 		Str("from", from).Strs("rcpts", rcpts)
+	optional(e, "proxy", rec.Proxy)
+	optional(e, "auth", rec.Auth)
 	if rec.RcptCount > len(rcpts) { // only so many are recorded
 		e.Int("rcpt_count", rec.RcptCount)
 	}
@@ -96,11 +101,50 @@ func (r recorder) ambiguous(rec *balancer.Record) {
 		Send()
 }
 
-// Session writes the line of a session that ended without a transaction.
+// Session writes the line of a session that ended without a transaction, or was
+// passed through in tcp mode.
 func (r recorder) Session(rec *balancer.SessionRecord) {
-	r.log.info("session").Str("session", rec.Session).Str("listener", rec.Listener).
-		Str("client", rec.Client.String()).Str("helo", rec.HELO).
-		Str("reason", rec.Reason).Float64("duration_ms", milliseconds(rec.Duration)).Send()
+	e := r.log.info("session").Str("session", rec.Session).Str("listener", rec.Listener).
+		Str("client", rec.Client.String()).Str("helo", rec.HELO)
+	optional(e, "tls", rec.TLS)
+	optional(e, "proxy", rec.Proxy)
+	if p := rec.Passage; p != nil {
+		e = e.Str("pool", p.Pool).Str("backend", p.Backend).Array("tries", tries{p.Tries, r.text}).
+			Int64("bytes_in", p.In).Int64("bytes_out", p.Out)
+	}
+	e.Str("reason", r.text(rec.Reason)).Float64("duration_ms", milliseconds(rec.Duration)).Send()
+}
+
+// Auth writes the line of an AUTH. Nothing that was said in it is known here.
+func (r recorder) Auth(rec *balancer.AuthRecord) {
+	by := "weir"
+	switch {
+	case rec.ByConnector:
+		by = "connector"
+	case rec.Code == 0:
+		by = "" // the sender gave up
+	}
+	r.log.info("auth").Str("session", rec.Session).Str("listener", rec.Listener).
+		Str("client", rec.Client.String()).Str("helo", rec.HELO).Str("tls", rec.TLS).Str("mechanism", rec.Mechanism).
+		Str("pool", rec.Pool).Str("backend", rec.Backend).Array("tries", tries{rec.Tries, r.text}).
+		Int("code", rec.Code).Str("enhanced", rec.Enhanced.String()).Str("by", by).
+		Float64("duration_ms", milliseconds(rec.Duration)).Send()
+	if rec.Misuse != "" {
+		r.misuse(rec.Session, rec.Pool, rec.Backend, rec.Misuse)
+	}
+}
+
+// misuse tells the operator what keeps weir and a connector apart: no sender and no
+// retry puts it right.
+func (r recorder) misuse(session, pool, backend, why string) {
+	r.log.error("misuse").Str("session", session).Str("pool", pool).Str("backend", backend).Str("why", r.text(why)).Send()
+}
+
+// optional adds a word that most lines do not have.
+func optional(e *zerolog.Event, key, word string) {
+	if word != "" {
+		e.Str(key, word)
+	}
 }
 
 func (r recorder) text(s string) string {

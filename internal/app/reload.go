@@ -71,6 +71,7 @@ func (a *App) take(data []byte) ([]string, error) {
 			return nil, err
 		}
 	}
+	a.edge.read()
 	for _, w := range warnings {
 		a.log.warn("config").Str("why", w.String()).Send()
 	}
@@ -111,6 +112,10 @@ func (a *App) adopt(next *config.Config) error {
 	if err != nil {
 		return err
 	}
+	stores, err := a.edge.of(next, hostname, a.state)
+	if err != nil {
+		return err
+	}
 	fresh, err := a.sockets.open(context.Background(), next.Balancer.Listeners)
 	if err != nil {
 		return err
@@ -120,12 +125,13 @@ func (a *App) adopt(next *config.Config) error {
 	a.registry.SetPools(poolsOf(next.Pools, old.Pools))
 	relay := next.Balancer
 	relay.Hostname = hostname
-	if err := a.balancer.Reload(relay, dialers(next, hostname)); err != nil {
+	if err := a.balancer.Reload(relay, materials(next, hostname, stores)); err != nil {
 		closeAll(fresh)
 		a.registry.SetPools(poolsOf(old.Pools, nil))
 		return fmt.Errorf("changing the data path: %w", err)
 	}
 	a.current.Store(next)
+	a.secure(stores)
 	a.health.Reload(healthPools(next, hostname))
 	a.discovery.Reload(feeds(next, a.consul))
 	a.prober.set(next.Pools, dialers(next, hostname))

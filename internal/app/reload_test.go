@@ -130,26 +130,38 @@ func TestReloadMovesListeners(t *testing.T) {
 	greeted(t, old)
 }
 
+// takesFreePort reloads a file with a port that is free on all addresses, and
+// returns it. Another process may be quicker to take one.
+func (s *site) takesFreePort(t *testing.T, file func(port string) string) string {
+	t.Helper()
+	var err error
+	for range 20 {
+		free, bad := net.Listen("tcp", "0.0.0.0:0")
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		_, port, _ := net.SplitHostPort(free.Addr().String())
+		_ = free.Close()
+		s.write(t, file(port))
+		if _, err = s.Reload(false, "test"); err == nil {
+			return port
+		}
+	}
+	t.Fatal(err)
+	return ""
+}
+
 // Weir itself is in the way of an address that overlaps with one of its own, and
 // says so instead of sending people after another process.
 func TestReloadToAnAddressOfItsOwn(t *testing.T) {
 	s := startSite(t)
 	for from, to := range map[string]string{"127.0.0.1": "0.0.0.0", "0.0.0.0": "127.0.0.1"} {
-		free, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(free.Addr().String())
-		_ = free.Close()
-		at := func(host string) string {
+		at := func(host, port string) string {
 			return strings.Replace(siteFile, "127.0.0.1:0", net.JoinHostPort(host, port), 1)
 		}
-		s.write(t, at(from))
-		if _, err := s.Reload(false, "test"); err != nil {
-			t.Fatal(err)
-		}
-		s.write(t, at(to))
-		_, err = s.Reload(false, "test")
+		port := s.takesFreePort(t, func(port string) string { return at(from, port) })
+		s.write(t, at(to, port))
+		_, err := s.Reload(false, "test")
 		want := `weir listens there itself, as listener "inbound", on ` + from + ":" + port + ": this change needs a restart"
 		if err == nil || !strings.HasSuffix(err.Error(), want) || strings.Contains(err.Error(), "ss -ltnp") {
 			t.Errorf("%s to %s: %v", from, to, err)

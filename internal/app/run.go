@@ -43,6 +43,7 @@ func (a *App) start(ctx context.Context) error {
 	a.running.add(a.spawn(ctx, "log", a.logEvents))
 	a.running.add(a.spawn(ctx, "metrics", a.metrics.Run))
 	a.running.add(a.spawn(ctx, "webhook", a.webhook.Run))
+	a.secure(a.secured)
 	for _, ln := range []net.Listener{a.sockets.admin, a.sockets.local} {
 		if ln != nil {
 			a.running.add(a.spawn(ctx, "admin", func(ctx context.Context) error { return a.dashboard.Run(ctx, ln) }))

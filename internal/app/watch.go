@@ -6,6 +6,7 @@ import (
 
 	"weir/discovery"
 	"weir/internal/backend"
+	"weir/internal/certs"
 	"weir/internal/events"
 )
 
@@ -50,7 +51,8 @@ func (a *App) logEvent(ev *events.Event) {
 func worrying(to string) bool {
 	switch to {
 	case backend.StateDown.String(), backend.StateEjected.String(), poolEmpty, poolThin, poolPanic,
-		"suspect", "lost", "expiring", // health's words for a probe, for capabilities and for a certificate
+		"suspect", "lost", "expiring", "relays", // health's words for a probe, for capabilities, for a certificate and for an open relay
+		string(certs.Warning), string(certs.Failed),
 		string(discovery.Stale), string(discovery.Holding),
 		"away", "silent", "trouble", "refused", // of Consul, a replica, the state file and a reload
 		"ignored",          // of a flag in Consul

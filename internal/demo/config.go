@@ -33,6 +33,7 @@ pools:
   demo:
     policy: round-robin
     tls: {mode: off}
+    relay: true
     timeouts: {connect: 1s, banner: 2s, ehlo: 2s, mail: 1s, rcpt: 1s, data: 2s, body: 5s, final_dot: 8s}
     health: {probe: envelope, probe_to: postmaster@demo.example, interval: 2s, fast_interval: 500ms, timeout: 2s, rise: 2, fall: 2}
     breaker: {open_for: 2s, stuck_after: {connect: 1s, banner: 1s, ehlo: 1s, mail: 1s, rcpt: 1s, data: 1s, body: 2s, final_dot: 2s}}

@@ -132,6 +132,9 @@ func fragments() []string {
 		"listen a", "listen a :25", "frontend f", "backend b", "defaults", "defaults d", "backend c from d", "bind :25", "bind :465", "bind *:8025", "bind",
 		"bind 10.0.0.1:25,:587 ssl", "server a 10.0.0.1:25", "server", "server a", "server b mx.example.com weight 3", "server a :25 disabled", "server-template x",
 		"server-template x 3 _a._b.example.com resolvers r", "default_backend b", "use_backend c", "option smtpchk", "no option smtpchk", "default-server weight 7 backup",
-		"timeout connect 1us", "timeout queue x", "balance source", "balance", "balance hash src", "balance random(1)", "stick on src", "stick-table type ip expire 30m", "mode http", "mode tcp", "disabled", "maxconn 10", "resolvers r", "nameserver n 10.0.0.1",
+		"timeout connect 1us", "bind :2526 ssl crt a.pem verify required ca-file b", "bind :2527 accept-proxy", "server t 10.0.0.9:465 ssl verify required verifyhost a_b sni str(",
+		"server-template y 2 c.example:25 ssl send-proxy", "default-server ssl verify required sni str(mx.example.com) send-proxy-v2", "server u 10.0.0.8:25 no-ssl no-send-proxy",
+		"stick-table type ip size 1m store conn_rate(7s),conn_rate(10s)", "tcp-request connection reject if { src_conn_rate ge 1 }", "tcp-request connection reject if { sc0_conn_cur gt 5 }",
+		"tcp-request connection reject unless { src 10.1.2.3/8 }", "tcp-request connection reject if { src", "tcp-request connection expect-proxy layer4 if { src ::/0 }", "timeout queue x", "balance source", "balance", "balance hash src", "balance random(1)", "stick on src", "stick-table type ip expire 30m", "mode http", "mode tcp", "disabled", "maxconn 10", "resolvers r", "nameserver n 10.0.0.1",
 	}
 }

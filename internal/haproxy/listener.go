@@ -11,7 +11,9 @@ type listener struct {
 	name     string
 	address  string
 	pool     string
-	maxConns int
+	ssl      bool // from the first octet
+	tls13    bool // and no older version
+	limits   limits
 	comments []string
 	off      string // why it is no listener yet; it is written as a comment
 }
@@ -27,10 +29,13 @@ func (t *translation) listen(s *section, known map[string]*pool, names map[strin
 		target = l.arg(1)
 	}
 	var comments []string
-	maxConns := 0
+	var lim limits
 	for _, l := range s.lines {
 		if l.is("maxconn") && atMost(l.arg(1)) > 0 {
-			maxConns = atMost(l.arg(1))
+			lim.connections = atMost(l.arg(1))
+			continue
+		}
+		if lim.take(l, s) {
 			continue
 		}
 		if s.kind == "listen" && known[s.name] != nil && !frontOnly(l) {
@@ -40,7 +45,7 @@ func (t *translation) listen(s *section, known map[string]*pool, names map[strin
 	}
 	p := known[target]
 	for i, b := range binds(s) {
-		one := &listener{line: b.number, name: unique(clean(s.name), names), maxConns: maxConns}
+		one := &listener{line: b.number, name: unique(clean(s.name), names), limits: lim}
 		if i == 0 {
 			one.comments = comments
 		}
@@ -66,13 +71,11 @@ func (t *translation) bind(l *listener, b bind) {
 	n := portNumber(port)
 	l.address = net.JoinHostPort(where, strconv.Itoa(n))
 	for i := 0; i < len(b.params); i++ {
+		if took := t.bindParam(l, b, b.params[i], b.param(i+1)); took > 0 {
+			i += took - 1
+			continue
+		}
 		switch word := b.params[i]; word {
-		case "name", "crt", "crt-list", "alpn", "ciphers", "ciphersuites", "curves", "ssl-min-ver", "ssl-max-ver":
-			i++ // said by ssl, or for people only
-		case "ssl":
-			l.off = "TLS from the first octet is not supported yet: later tls: {mode: implicit}"
-		case "accept-proxy":
-			l.off = "accept-proxy is not supported yet: later proxy_protocol: {trust: [NETWORK]}"
 		case "v4v6", "transparent":
 		case "interface", "maxconn", "mss", "id", "backlog", "user", "group", "mode", "uid", "gid", "tcp-ut", "nice", "process", "thread", "shards":
 			i++
@@ -87,8 +90,8 @@ func (t *translation) bind(l *listener, b bind) {
 		l.off = "it is not an IP address"
 	case n == 0:
 		l.off = "it names no port, or several"
-	case n == 465:
-		l.off = "port 465 is TLS from the first octet, which the servers answered; weir ends it itself, and that is not supported yet: later tls: {mode: implicit}"
+	case n == 465 && !l.ssl:
+		l.off = "port 465 is TLS from the first octet, which the servers answered: write tls: {mode: implicit} for weir to end it, or mode: tcp with a pool of its own that has tls: {mode: implicit}"
 	case overlap(l.address, adminAddress):
 		l.off = "weir's own admin server is at " + adminAddress
 	}
@@ -137,9 +140,9 @@ func frontReason(l line) string {
 	case "bind", "mode", "default_backend", "server", "enabled":
 		return ""
 	case "use_backend", "acl":
-		return "not translated, because weir chooses a pool by recipient, not by rules on the connection; that is not supported yet: later routes"
+		return "not translated, because weir chooses a pool by recipient and sender, not by rules on the connection: routes"
 	case "tcp-request", "rate-limit", "stick-table":
-		return "not translated, because limits per client are not supported yet: later limits: {per_ip, rate_per_ip, allow, deny, tarpit}"
+		return "not translated, because weir bounds senders by their addresses alone: limits: {per_ip, rate_per_ip, allow, deny, tarpit}"
 	case "timeout":
 		if l.arg(1) == "client" {
 			return "not translated, because weir's patience with senders is by stage, and long enough for RFC 5321 section 4.5.3.2: timeouts: {command, data, greeting}"

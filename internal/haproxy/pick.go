@@ -120,6 +120,14 @@ type bind struct {
 	params  []string
 }
 
+// param is one of the words behind the address, or "".
+func (b bind) param(i int) string {
+	if i < len(b.params) {
+		return b.params[i]
+	}
+	return ""
+}
+
 // binds lists a section's addresses, of which a line may have several.
 func binds(s *section) []bind {
 	var all []bind

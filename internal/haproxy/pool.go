@@ -13,7 +13,7 @@ import (
 type pool struct {
 	name      string
 	comments  []string
-	later     []string // settings that weir does not have yet
+	peer      peer // what the servers have in common
 	choice    choice
 	connect   time.Duration
 	queue     time.Duration
@@ -21,6 +21,7 @@ type pool struct {
 	maxConns  int
 	health    health
 	dns       *dnsName
+	template  *peer // what a server-template says of its servers; nil: there is none
 	servers   []*server
 }
 
@@ -68,6 +69,9 @@ func (t *translation) pool(s *section, name string, port int) *pool {
 			}
 		case "balance": // the last one counts
 		case "stick", "stick-table":
+			if s.kind == "listen" && l.is("stick-table") && counts(s) {
+				continue // taken with the listener
+			}
 			if !p.sticks(l) {
 				p.comments = t.tell(p.comments, l, poolReason)
 			}
@@ -94,6 +98,7 @@ func (t *translation) pool(s *section, name string, port int) *pool {
 		p.balance(t, l)
 	}
 	p.settle(t)
+	p.agree(t)
 	p.weigh()
 	t.limit(p)
 	return p
@@ -203,7 +208,7 @@ func (t *translation) template(p *pool, l line, port int) {
 		p.dns = d
 		all := &server{}
 		t.params(p, &p.comments, l, tail(l.words, 4), all)
-		p.maxConns = all.maxConns
+		p.maxConns, p.template = all.maxConns, &all.peer
 		p.comments = append(p.comments, t.comment(l.number, l.text(), "all addresses of the name are used, however many: dns"))
 	}
 }

@@ -15,6 +15,7 @@ type server struct {
 	cost     int
 	backup   bool
 	maxConns int // 0: no limit
+	peer     peer
 	comments []string
 	off      string // why it is commented out
 }
@@ -78,6 +79,10 @@ func (t *translation) params(p *pool, comments *[]string, l line, params []strin
 		if i+1 < len(params) {
 			next = params[i+1]
 		}
+		if took := t.peerParam(s, comments, l, word, next); took > 0 {
+			i += took - 1
+			continue
+		}
 		switch word {
 		case "check", "no-check", "stick", "non-stick":
 		case "enabled":
@@ -109,10 +114,6 @@ func (t *translation) params(p *pool, comments *[]string, l line, params []strin
 		case "fall":
 			t.number(&h.fall, comments, l, word, next)
 			i++
-		case "send-proxy":
-			t.identity(p, l, word, "proxy-v1")
-		case "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn":
-			t.identity(p, l, word, "proxy-v2")
 		default:
 			if takesValue(word) {
 				i++
@@ -161,23 +162,12 @@ func (t *translation) number(dst *int, comments *[]string, l line, word, text st
 	}
 }
 
-// identity notes how the client is told to the servers.
-func (t *translation) identity(p *pool, l line, word, value string) {
-	for _, had := range p.later {
-		if strings.Contains(had, "client_identity: "+value) {
-			return
-		}
-	}
-	p.later = append(p.later, t.comment(l.number, word, "not supported yet: later client_identity: "+value+
-		"; until then the server must not expect a PROXY header from weir, and sees weir as the client"))
-}
-
 // takesValue reports whether a word behind a server's address has another one
 // behind it.
 func takesValue(word string) bool {
 	switch word {
 	case "downinter", "minconn", "maxqueue", "port", "addr", "source", "cookie", "id", "track", "observe", "on-error", "on-marked-down",
-		"on-marked-up", "error-limit", "ca-file", "crl-file", "crt", "verify", "verifyhost", "sni", "check-sni", "alpn", "check-alpn", "ciphers",
+		"on-marked-up", "error-limit", "crl-file", "crt", "alpn", "check-alpn", "ciphers",
 		"ciphersuites", "namespace", "agent-addr", "agent-port", "agent-inter", "agent-send", "ssl-min-ver", "ssl-max-ver", "pool-max-conn",
 		"pool-purge-delay", "pool-low-conn", "proto", "check-proto", "redir", "interface", "tcp-ut", "socks4", "ws", "max-reuse", "log-proto",
 		"proxy-v2-options", "set-proxy-v2-tlv-fmt", "shard", "guid", "curves", "sigalgs", "client-sigalgs", "max-send-idle":
@@ -190,10 +180,9 @@ func takesValue(word string) bool {
 func paramReason(word string) string {
 	first, _, _ := strings.Cut(word, " ")
 	switch first {
-	case "ssl", "check-ssl", "ca-file", "crl-file", "crt", "verify", "verifyhost", "sni", "check-sni", "alpn", "check-alpn", "ciphers",
-		"ciphersuites", "ssl-min-ver", "ssl-max-ver":
-		return "not translated, because TLS with connectors is not supported yet: later tls: {mode: implicit, verify, ca, server_name}"
-	case "port", "addr", "check-send-proxy", "check-via-socks4", "check-proto", "track":
+	case "crl-file", "crt", "alpn", "check-alpn", "ciphers", "ciphersuites", "ssl-min-ver", "ssl-max-ver":
+		return "not translated, because weir has no such setting for TLS with connectors: it speaks 1.2 or later, and shows no certificate"
+	case "port", "addr", "check-via-socks4", "check-proto", "track":
 		return "not translated, because weir probes a connector where its mail goes"
 	case "downinter":
 		return "not translated, because weir probes a connector that is down as often as one that is up"

@@ -37,7 +37,8 @@ func (t *translation) write() []byte {
 		"Made from " + printable(t.name) + ". Lines that begin with \"haproxy line\" tell what became",
 		"of a line there that is not the same here. Before use: weir check -c FILE",
 		"HAProxy passed SMTP through, with STARTTLS and AUTH. Weir ends the session itself",
-		"and chooses a connector for each message; it does not offer STARTTLS or AUTH yet.",
+		"and chooses a connector for each message: it offers STARTTLS by certificates of its own, and",
+		"AUTH where it reaches the connectors by required TLS. mode: tcp passes through as HAProxy did.",
 	})
 	slices.SortStableFunc(t.head, func(a, b note) int { return a.line - b.line })
 	for _, n := range t.head {
@@ -63,9 +64,13 @@ func (l *listener) write(p *page) {
 	if l.pool != "" {
 		p.line(2, "  pool: %s", plain(l.pool))
 	}
-	if l.maxConns > 0 {
-		p.line(2, "  limits: {connections: %d}", l.maxConns)
+	switch {
+	case l.ssl && l.tls13:
+		p.line(2, "  tls: {mode: implicit, min_version: %q}", "1.3")
+	case l.ssl:
+		p.line(2, "  tls: {mode: implicit}")
 	}
+	l.limits.write(p)
 }
 
 func (one *pool) write(p *page) {
@@ -73,7 +78,7 @@ func (one *pool) write(p *page) {
 	p.off = off
 	p.line(2, "%s:", plain(one.name))
 	p.comments(4, one.comments)
-	p.comments(4, one.later)
+	one.peer.write(p)
 	one.choice.write(p)
 	if one.connect > 0 {
 		p.line(4, "timeouts: {connect: %s}", short(one.connect))
