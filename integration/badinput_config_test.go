@@ -40,15 +40,15 @@ func badConfigs() []badConfig {
 		{"pool that is not there", strings.Replace(one(opts{}), "pool: internet", "pool: internat", 1), []string{"@FILE@:", "internat"}},
 		{"no YAML", "listeners: [\n", []string{"@FILE@:"}},
 		{"no listener", "pools:\n  internet:\n    backends: [\"127.0.0.1:1025\"]\n", []string{"listener"}},
-		{"not yet: routes", one(opts{top: []string{"routes:", "  - {match: [\"*\"], to: internet}"}}), []string{"@FILE@:", "routes", "not supported yet"}},
-		{"not yet: starttls", strings.Replace(one(opts{}), "tls: {mode: off}", "tls: {mode: starttls}", 1), []string{"@FILE@:", "starttls", "not supported yet"}},
-		{"not yet: tcp mode", strings.Replace(one(opts{}), "mode: smtp", "mode: tcp", 1), []string{"@FILE@:", "tcp", "not supported yet"}},
-		{"not yet: lmtp", one(opts{pool: []string{"protocol: lmtp"}}), []string{"@FILE@:", "lmtp", "not supported yet"}},
 	}
 }
 
-func TestBadConfig_IsRefusedWithItsPlace(t *testing.T) {
-	for _, x := range badConfigs() {
+func TestBadConfig_IsRefusedWithItsPlace(t *testing.T) { refusedWithPlace(t, badConfigs()) }
+
+// refusedWithPlace has `weir check` and `weir serve` refuse each file.
+func refusedWithPlace(t *testing.T, files []badConfig) {
+	t.Helper()
+	for _, x := range files {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
 			smtp, admin := freeAddr(t), freeAddr(t)
@@ -87,13 +87,13 @@ func TestBadConfig_AllErrorsAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bad.yaml")
 	text := strings.NewReplacer("@SMTP@", freeAddr(t), "@ADMIN@", freeAddr(t), "@STATE@", t.TempDir()).Replace(basicConfig(opts{
 		backends: []string{"127.0.0.1", "127.0.0.1:1025"}, timeouts: "{connect: 5 parsecs, mial: 1s}",
-		top: []string{"startup_wiat: 1s"}, listener: []string{"bare_newlines: accept"}, pool: []string{"protocol: lmtp"},
+		top: []string{"startup_wiat: 1s"}, listener: []string{"bare_newlines: accept"}, pool: []string{"hash: recipient"},
 	}))
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := runWeir(t, "check", "-c", path)
-	refused(t, r, path, []string{"startup_wiat", "5 parsecs", "mial", "accept", "lmtp", "port"})
+	refused(t, r, path, []string{"startup_wiat", "5 parsecs", "mial", "accept", "recipient", "port"})
 	places := regexp.MustCompile(regexp.QuoteMeta(path)+`:\d+`).FindAllString(r.stdout+r.stderr, -1)
 	if len(places) < 6 {
 		t.Errorf("%d errors with their place, want 6:\n%s", len(places), r.stdout+r.stderr)

@@ -60,9 +60,9 @@ func TestCheckRejects(t *testing.T) {
 			cfg:  "hostnam: mx\n" + minimal + "    queue_timeout: soon\n",
 			want: []string{`weir\.yaml:1`, `hostname`, `weir\.yaml:9`, `queue_timeout|soon`},
 		},
-		"not built yet": {
-			cfg:  strings.Replace(minimal, "  internet:\n    tls: {mode: off}", "  internet:\n    tls: {mode: required}", 1),
-			want: []string{`weir\.yaml:6`, `not supported yet`},
+		"unknown value": {
+			cfg:  strings.Replace(minimal, "  internet:\n    tls: {mode: off}", "  internet:\n    tls: {mode: sometimes}", 1),
+			want: []string{`weir\.yaml:6`, `sometimes`, `required`},
 		},
 		"address without port": {
 			cfg:  strings.Replace(minimal, "127.0.0.1:2526", "127.0.0.1", 1),

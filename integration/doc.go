@@ -1,5 +1,5 @@
-// Package integration drives the built weir binary from outside: real senders in front of it, real Postfix
-// instances (or scripted connectors) behind it, a real Consul beside it, everything on this machine. Most tests run on
+// Package integration drives the built weir binary from outside: real senders in front of it, real Postfix, Exim and Dovecot
+// (or scripted connectors) behind it, a real Consul beside it, everything on this machine. Most tests run on
 // loopback; several replicas of weir run in network namespaces, so that one can be cut off from Consul and not from mail.
 //
 // It owns no production code and imports none of weir's rooms but internal/faulty: what it knows is what a user can see, the
@@ -18,5 +18,6 @@
 //
 // The benchmarks have an environment of their own, and fail when weir misses what it promises: TestBenchFaults, run by
 // `make bench-faults`, sets HAProxy beside weir and writes a table; TestBenchConsul, run by `make bench-consul`, times
-// changes in Consul and what thousands of instances cost.
+// changes in Consul and what thousands of instances cost. Two only measure, and write tables: TestBenchTLS (`make
+// bench-tls`), with TLS at the edge, beside HAProxy; and TestBenchAbuse (`make bench-abuse`), under 10 000 connections.
 package integration
