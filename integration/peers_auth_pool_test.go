@@ -51,4 +51,18 @@ func TestPeers_AUTHPool(t *testing.T) {
 			t.Errorf("MAIL on a drained connector: %v, %v, want 421 4.3.2", rep, err)
 		}
 	})
+	t.Run("P34 a lost connection is told at the boundary", func(t *testing.T) {
+		t.Parallel()
+		fickle := (&scripted{tls: site.ca.server("fickle.test.example"), offers: []string{"AUTH PLAIN"}, answers: map[string]string{"AUTH": "235 2.7.0 fine"}}).start(t)
+		l := &authSite{ca: site.ca, lanes: startLanes(t, lane{name: "fickle", backends: []string{fickle.addr}, tls: "{mode: implicit}", edge: edge})}
+		c := l.enter(t, anna, "fickle")
+		expect(t, c, 235, "AUTH PLAIN %s", plainSecret(account, accountPassword))
+		l.give(t, c, newMessage("fickle", filler(300)))
+		fickle.drop()
+		rep := expect(t, c, 421, "MAIL FROM:<a@sender.example>")
+		says(t, "the reply", rep.String(), "4.3.2")
+		if n := len(fickle.told("AUTH")); n != 1 {
+			t.Errorf("the connector was given credentials %d times, want once", n)
+		}
+	})
 }

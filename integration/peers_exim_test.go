@@ -32,12 +32,13 @@ func TestPeers_Exim(t *testing.T) {
 	needWeir(t)
 	s := newEximSite(t)
 	atOnce(t, map[string]func(*testing.T){
-		"P22 BDAT and DATA of all bodies": s.bodies,
-		"P32 PROXY v1 names the client":   func(t *testing.T) { s.named(t, "proxy1") },
-		"P32 PROXY v2 names the client":   func(t *testing.T) { s.named(t, "proxy2") },
-		"P3 PROXY v2, STARTTLS of GnuTLS": func(t *testing.T) { s.secured(t, "starttls") },
-		"P3 PROXY v1, then TLS of GnuTLS": func(t *testing.T) { s.secured(t, "implicit") },
-		"P31 SMTPUTF8":                    s.utf8,
+		"P22 BDAT and DATA of all bodies":  s.bodies,
+		"P32 PROXY v1 names the client":    func(t *testing.T) { s.named(t, "proxy1") },
+		"P32 PROXY v2 names the client":    func(t *testing.T) { s.named(t, "proxy2") },
+		"P3 PROXY v2, STARTTLS of GnuTLS":  func(t *testing.T) { s.secured(t, "starttls") },
+		"P3 PROXY v1, then TLS of GnuTLS":  func(t *testing.T) { s.secured(t, "implicit") },
+		"P11 half a message never arrives": s.halves,
+		"P31 SMTPUTF8":                     s.utf8,
 	})
 }
 
@@ -79,6 +80,34 @@ func (s *eximSite) secured(t *testing.T, name string) {
 		m := newMessage(name, filler(100_000))
 		s.give(t, c, m)
 		says(t, "the arrival", s.e.took(t, m), "H=(anna.sender.example) [127.0.44.1]", "P=esmtps", "X=TLS1.3")
+	}
+}
+
+func (s *eximSite) halves(t *testing.T) {
+	for _, name := range []string{"none", "starttls", "implicit"} {
+		for _, begin := range []string{"DATA\r\n", "BDAT 30000\r\n"} {
+			c := s.visit(t, anna, name)
+			m := newMessage("half", filler(30_000))
+			if err := c.envelope(m); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.write(append([]byte(begin), m.raw[:30_000]...)); err != nil {
+				t.Fatal(err)
+			}
+			if rep, err := c.read(); err != nil || rep.class() > 3 {
+				t.Fatalf("%v, %v", rep, err)
+			}
+			c.close()
+			if line := s.line(t, m); line.str("outcome") != "aborted" {
+				t.Errorf("the log: %v", line)
+			}
+			whole := newMessage("whole", filler(300))
+			s.give(t, s.visit(t, anna, name), whole)
+			s.e.took(t, whole)
+			if lines := s.e.arrivals(m); len(lines) > 0 {
+				t.Errorf("half a message arrived: %q", lines)
+			}
+		}
 	}
 }
 

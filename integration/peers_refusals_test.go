@@ -105,6 +105,27 @@ func refusedClient(t *testing.T, l *lanes, h *mailHost, name string) {
 	}
 }
 
+// TestPeers_XFORWARDRefused: what is for the log only is no obstacle to mail.
+func TestPeers_XFORWARDRefused(t *testing.T) {
+	t.Parallel()
+	needWeir(t)
+	var backends []string
+	for _, pipelining := range []string{"PIPELINING", "SIZE"} {
+		s := &scripted{offers: []string{"XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE", pipelining}, answers: map[string]string{"XFORWARD": "550 5.7.0 not for you"}}
+		backends = append(backends, s.start(t).addr)
+	}
+	l := startLanes(t, lane{name: "two", backends: backends, pool: []string{"client_identity: xforward"}})
+	c := l.visit(t, anna, "two")
+	for range 4 {
+		m := newMessage("two", filler(300))
+		l.give(t, c, m)
+		if line := l.line(t, m); triesOf(line) > 0 {
+			t.Errorf("the log: %v", line)
+		}
+	}
+	stillUp(t, l, "two")
+}
+
 // TestPeers_XCLIENTNotAuthorized: a connector that offers XCLIENT and then does not let weir use it is set up wrongly, and only
 // a person can help: senders are told 451 4.3.5, the operator is told in words, and the connector is not blamed. Postfix
 // says so after an XCLIENT that took weir's rights away; here that is scripted.
@@ -134,6 +155,35 @@ func TestPeers_XCLIENTNotAuthorized(t *testing.T) {
 				t.Errorf("the connector is %s with %d failures: %s", b.State, b.Failures, b.Reason)
 			}
 		})
+	}
+}
+
+// TestPeers_HeaderNotExpected: a Postfix that was not told to expect the PROXY header takes it for commands, and answers to them.
+// That is our misconfiguration, not an answer to the client: nobody's mail may bounce for it (P3a).
+func TestPeers_HeaderNotExpected(t *testing.T) {
+	t.Parallel()
+	needWeir(t)
+	h := newMailHost(t, "unaware.test.example")
+	var all []lane
+	for _, version := range []string{"proxy-v1", "proxy-v2"} {
+		// The deeper probes find it out, and no mail would try.
+		all = append(all, lane{name: version, backends: []string{h.smtpd(version)}, health: strings.Replace(askedOnce, "envelope", "tcp", 1),
+			pool: []string{"client_identity: " + version}})
+	}
+	h.start()
+	l := startLanes(t, all...)
+	for _, one := range all {
+		m := newMessage(one.name, filler(300))
+		c := l.visit(t, anna, one.name)
+		_, err := c.sendData(m)
+		c.quit()
+		if err == nil || !strings.Contains(err.Error(), "451 4.3.5") {
+			t.Errorf("%s: %v, want 451 4.3.5", one.name, err)
+		}
+		loud := l.logged(func(line logLine) bool { return line.str("level") == "error" && line.str("pool") == one.name })
+		if len(loud) == 0 {
+			t.Errorf("nothing tells the operator of %s: %s", one.name, l.tail(3000))
+		}
 	}
 }
 

@@ -23,7 +23,8 @@ type scripted struct {
 	conns sync.WaitGroup
 
 	mu      sync.Mutex
-	open    map[net.Conn]bool // nil once it has ended
+	open    map[net.Conn]bool
+	ended   bool
 	heard   []string
 	content [][]byte
 }
@@ -47,12 +48,19 @@ func (s *scripted) start(t *testing.T) *scripted {
 func (s *scripted) stop(ln net.Listener) {
 	_ = ln.Close()
 	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.drop()
+	s.conns.Wait()
+}
+
+// drop closes all connections.
+func (s *scripted) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for conn := range s.open {
 		_ = conn.Close()
 	}
-	s.open = nil
-	s.mu.Unlock()
-	s.conns.Wait()
 }
 
 func (s *scripted) accept(ln net.Listener) {
@@ -62,7 +70,7 @@ func (s *scripted) accept(ln net.Listener) {
 			return
 		}
 		s.mu.Lock()
-		if s.open == nil {
+		if s.ended {
 			s.mu.Unlock()
 			_ = conn.Close()
 			return

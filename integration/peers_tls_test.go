@@ -80,6 +80,7 @@ func TestPeers_PostfixTLS(t *testing.T) {
 	each("P3 required TLS that fails", s.deferred, "misnamed", "unverified", "unoffered", "oldrequired")
 	all["P28 P3 a connection that Postfix closes while it waits is not used again"] = s.closed
 	all["P28 ten megabytes in TLS"] = s.large
+	all["P37 weir probe goes the way of the pool"] = s.probed
 	atOnce(t, all)
 }
 
@@ -151,5 +152,24 @@ func (s *tlsSite) deferred(t *testing.T, name string) {
 	line := s.line(t, m)
 	if line.str("outcome") != "deferred" || line.str("stage") != "tls" || len(s.h.logLines(name, "client=")) > 0 {
 		t.Errorf("%v, and Postfix says %q", line, s.h.logLines(name, ""))
+	}
+}
+
+func (s *tlsSite) probed(t *testing.T) {
+	for name, words := range map[string][]string{
+		"proxied":  {"STARTTLS", "TLS 1.3", "250"},
+		"wrapped":  {"TLS 1.3", "250"},
+		"verified": {"STARTTLS", "TLS 1.3", "tls.test.example"},
+	} {
+		r := s.ctl("probe", name+"/c0", "--starttls")
+		if r.code != 0 {
+			t.Errorf("weir probe %s/c0: exit %d: %s", name, r.code, r.stderr)
+		}
+		says(t, "weir probe "+name, r.stdout, words...)
+	}
+	if r := s.ctl("probe", "misnamed/c0", "--starttls"); r.code != 1 {
+		t.Errorf("weir probe misnamed/c0: exit %d, want 1: %s", r.code, r.stdout)
+	} else {
+		says(t, "weir probe misnamed", r.stdout+r.stderr, "other.test.example")
 	}
 }

@@ -30,6 +30,7 @@ type Conn struct {
 	said       attributes
 	client     Client
 	named      bool // the connector was told of a client
+	proxied    bool // a PROXY header goes in front of all else
 }
 
 // Transcript is told what is said on a connection: what goes below TLS in

@@ -132,6 +132,7 @@ func TestRefusalsOfAClient(t *testing.T) {
 		"banner, no identity":  {IdentityNone, dialogue("> 554 5.7.1 not you"), backend.StageBanner, AgainstConnector},
 		"PROXY, banner":        {IdentityProxyV1, dialogue("< PROXY TCP4 192.0.2.7 198.51.100.1 4711 25", "> 554 5.7.1 listed"), backend.StageBanner, AgainstClient},
 		"PROXY, EHLO":          {IdentityProxyV1, dialogue("< PROXY TCP4 192.0.2.7 198.51.100.1 4711 25", "> 220 mx1", "< EHLO helo.example.org", "> 550 5.7.1 liar"), backend.StageEHLO, AgainstClient},
+		"PROXY not expected":   {IdentityProxyV1, dialogue("< PROXY TCP4 192.0.2.7 198.51.100.1 4711 25", "> 220 mx1", "< EHLO helo.example.org", "> 502 5.5.2 Error: command not recognized"), backend.StageEHLO, AgainstUs},
 	}
 	for name, test := range tests {
 		address, _ := scripted(t, test.script...)

@@ -43,6 +43,7 @@ func (d *Dialer) header(c *Conn) ([]byte, error) {
 	if err != nil {
 		return nil, headerError(err)
 	}
+	c.proxied = true
 	if d.Client.Addr.Addr().IsValid() {
 		c.client, c.named = c.said.of(&d.Client), true
 	}

@@ -162,6 +162,9 @@ func (c *Conn) hello(lmtp bool, name string, deadline time.Time) error {
 		c.offered(reply.Lines())
 		return nil
 	}
+	if c.proxied && slices.Contains([]int{500, 502, 503}, reply.Code) {
+		return c.strayed(reply)
+	}
 	if !lmtp && (reply.Code == 500 || reply.Code == 502) {
 		if err := c.Do("HELO "+name, &reply, deadline); err != nil {
 			return &Error{Stage: backend.StageEHLO, Err: err}
@@ -172,6 +175,17 @@ func (c *Conn) hello(lmtp bool, name string, deadline time.Time) error {
 	}
 	c.offered([]string{""})
 	return nil
+}
+
+// strayed is the failure of a connector that does not expect a PROXY header: it took the header
+// for a command, and this answer is to that. It says nothing of the client, and HELO would
+// get the answer to EHLO.
+func (c *Conn) strayed(reply smtp.Reply) error {
+	e := &Error{Stage: backend.StageEHLO, Reply: reply}
+	if c.named {
+		e.Against = AgainstUs
+	}
+	return e
 }
 
 // offered takes in the lines of a 250 to EHLO.

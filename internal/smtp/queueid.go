@@ -7,7 +7,8 @@ import "strings"
 // holds none. It knows the words of Postfix ("Ok: queued as 4XyZ"), Exim
 // ("OK id=1abc-0002-x3"), Sendmail and OpenSMTPD ("4AB… Message accepted for
 // delivery"), Exchange ("<id> [InternalId=…] Queued mail for delivery"), qmail
-// ("ok 1700000000 qp 4242") and of weir's kin ("queued as").
+// ("ok 1700000000 qp 4242"), Dovecot's LMTP ("<rcpt> ON2hKjoEA2tf:T2 Saved") and of
+// weir's kin ("queued as").
 func QueueID(text string) string {
 	if _, after, ok := strings.Cut(text, "queued as "); ok {
 		return firstWord(after)
@@ -20,6 +21,9 @@ func QueueID(text string) string {
 	}
 	if strings.Contains(text, "Queued mail for delivery") {
 		return firstWord(text)
+	}
+	if before, ok := strings.CutSuffix(text, " Saved"); ok && strings.HasPrefix(text, "<") {
+		return lastWord(before)
 	}
 	if _, after, ok := strings.Cut(text, " qp "); ok {
 		return firstWord(after)

@@ -22,6 +22,8 @@ func TestQueueID(t *testing.T) {
 		"<4242@mail.example.org> Queued mail for delivery":                                                           "<4242@mail.example.org>",
 		// qmail
 		"ok 1700000000 qp 4242": "4242",
+		// Dovecot
+		"<box2@test.example> ON2hKjoEA2tfFwAAg+zDdQ:T2 Saved": "ON2hKjoEA2tfFwAAg+zDdQ:T2",
 		// weir's kin
 		"Message received, queued as 7KD0Q2M4-1.": "7KD0Q2M4-1",
 		"queued as (4242)":                        "(4242",
