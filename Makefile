@@ -50,7 +50,7 @@ allocs: ## the tests of what must not allocate, which the race detector disturbs
 	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer' ./internal/smtp ./policies ./health ./internal/sim
 
 real: ## the tests of the built binary between real senders and connectors
-	@$(TIMED) integration env WEIR_RACE=1 WEIR_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -count=1 -timeout 30m ./integration
+	@$(TIMED) integration env WEIR_RACE=1 WEIR_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -count=1 -parallel 4 -timeout 30m ./integration
 
 fuzz: ## all fuzz targets, three minutes together; `make fuzz FUZZTIME=1h` gives each an hour
 	@$(TIMED) fuzz tools/fuzz $(FUZZTIME)

@@ -54,16 +54,15 @@ func TestPeers_Chain(t *testing.T) {
 	to := func(name, identity, setting string) lane {
 		return lane{name: name, backends: []string{h.smtpd(name, setting)}, listener: in, pool: []string{"client_identity: " + identity, "reuse: {idle: 3s}"}}
 	}
+	named := to("named", "xclient", "smtpd_authorized_xclient_hosts = 127.0.0.1")
+	named.listener = []string{"xclient: {trust: [127.0.0.0/8]}"}
 	all := []lane{
 		to("xclient", "xclient", "smtpd_authorized_xclient_hosts = 127.0.0.1"),
 		to("xforward", "xforward", "smtpd_authorized_xforward_hosts = 127.0.0.1"),
-		to("proxy1", "proxy-v1", behindProxy),
-		to("proxy2", "proxy-v2", behindProxy),
+		to("proxy1", "proxy-v1", behindProxy), to("proxy2", "proxy-v2", behindProxy), named,
 	}
-	named := to("named", "xclient", "smtpd_authorized_xclient_hosts = 127.0.0.1")
-	named.listener = []string{"xclient: {trust: [127.0.0.0/8]}"}
 	h.start()
-	l := startLanes(t, append(all, named)...)
+	l := startLanes(t, all...)
 
 	clients := map[string]far{
 		"203.0.113.7":        {"203.0.113.7", 40117, "192.0.2.25"},
