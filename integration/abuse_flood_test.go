@@ -88,8 +88,8 @@ func TestAbuse_DistinctAddresses(t *testing.T) {
 	honest.end()
 }
 
-// TestAbuse_CommandFlood: commands without end from some, pipelined and as fast as they can, end their sessions (P24) and do
-// not keep others out.
+// TestAbuse_CommandFlood: commands without end from some, pipelined and as fast as they can, do not keep others out, and bad
+// ones end their sessions (P24).
 func TestAbuse_CommandFlood(t *testing.T) {
 	t.Parallel()
 	needWeir(t)
@@ -98,30 +98,31 @@ func TestAbuse_CommandFlood(t *testing.T) {
 	honest.flows(5)
 	before := e.weighed()
 	floods := []string{
-		"NOOP\r\n", "RSET\r\n", "EHLO flood.example\r\n", "MAIL FROM:<flood@sender.example>\r\nRSET\r\n", "VRFY someone\r\n", "HOCUS\r\n",
+		"HOCUS\r\n", "RCPT TO:<box@test.example>\r\n",
+		"NOOP\r\n", "EHLO flood.example\r\n", "MAIL FROM:<flood@sender.example>\r\nRSET\r\n",
 		"MAIL FROM:<flood@sender.example>\r\nRCPT TO:<box@test.example>\r\nRSET\r\n",
 	}
 	var enough atomic.Bool
 	var wg sync.WaitGroup
-	useless := len(floods) - 1 // all but the last: to ask for a recipient is of use
+	const bad = 2 // as many are errors
 	ended, began := make([]int, len(floods)), time.Now()
 	for i, commands := range floods {
 		wg.Go(func() {
-			for !enough.Load() || i < useless && ended[i] == 0 && time.Since(began) < ceiling {
+			for !enough.Load() || i < bad && ended[i] == 0 && time.Since(began) < ceiling {
 				if flood(source(66, i), e.at("open"), commands) {
 					ended[i]++
 				}
 			}
 		})
 	}
-	honest.flows(60)
+	honest.flows(40)
 	enough.Store(true)
 	wg.Wait()
-	if added := e.since(t, before, "seven senders' commands"); added > 60<<10 {
+	if added := e.since(t, before, "six senders' commands"); added > 200<<10 { // the race detector takes most of it
 		t.Errorf("they have cost %d KiB", added)
 	}
 	honest.end()
-	for i, commands := range floods[:useless] {
+	for i, commands := range floods[:bad] {
 		if ended[i] == 0 {
 			t.Errorf("%q goes on for ever", commands)
 		}

@@ -11,7 +11,7 @@ import (
 
 // drip is between two octets of a slow sender: each comes well within every time-out, so that nothing but a deadline for the
 // whole ends it.
-const drip = 250 * time.Millisecond
+const drip = 120 * time.Millisecond
 
 // slowStage is where a sender becomes slow.
 type slowStage struct {
@@ -46,11 +46,11 @@ func TestAbuse_Slowloris(t *testing.T) {
 	t.Parallel()
 	needWeir(t)
 	ca := newAuthority(t)
-	short := "timeouts: {command: 2s, data: 2s, greeting: 2s}"
+	short := "timeouts: {command: 1s, data: 1s, greeting: 1s}"
 	e := newEdge(t, ca, lane{name: "open", listener: []string{short}}, lane{name: "starttls", edge: ca.edge("starttls"), listener: []string{short}},
 		lane{name: "implicit", edge: ca.edge("implicit"), listener: []string{short}},
-		lane{name: "proxied", listener: []string{short, "proxy_protocol: {trust: [127.63.0.0/16]}"}})
-	honest := startHonest(t, e.at("open"), 2)
+		lane{name: "proxied", listener: []string{short, "proxy_protocol: {trust: [127.63.0.0/16]}"}}, lane{name: "honest"})
+	honest := startHonest(t, e.at("honest"), 2)
 	for i, s := range slowStages() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

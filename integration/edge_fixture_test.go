@@ -88,17 +88,12 @@ func (w said) by(t *testing.T, line logLine) {
 }
 
 // sessionEnd waits for the log line of a session without a transaction, from an address, whose reason has these words.
-func (e *edge) sessionEnd(t *testing.T, client string, words ...string) logLine {
+func (e *edge) sessionEnd(t *testing.T, client string, words ...string) (found logLine) {
 	t.Helper()
-	return endOfSession(t, e.weir, client, words...)
-}
-
-func endOfSession(t *testing.T, w *weir, client string, words ...string) (found logLine) {
-	t.Helper()
-	ends := func() (all []logLine) {
-		return w.logged(func(l logLine) bool { return l.msg() == "session" && strings.HasPrefix(l.str("client"), client) })
+	ends := func() []logLine {
+		return e.logged(func(l logLine) bool { return l.msg() == "session" && strings.HasPrefix(l.str("client"), client) })
 	}
-	eventually(t, ceiling, func() bool {
+	ok := poll(ceiling, func() bool {
 		for _, l := range ends() {
 			if hasWords(l.str("reason"), words) {
 				found = l
@@ -106,7 +101,10 @@ func endOfSession(t *testing.T, w *weir, client string, words ...string) (found 
 			}
 		}
 		return false
-	}, "no session of %s ended because of %q: %v", client, words, ends())
+	})
+	if !ok {
+		t.Fatalf("no session of %s ended because of %q, but %v", client, words, ends())
+	}
 	return found
 }
 

@@ -165,6 +165,36 @@ func TestRoutes_PostfixBringsTheSecondPoolBack(t *testing.T) {
 	}
 }
 
+// TestRoutes_DeadPoolKeepsNobodyBack: a real sender's message to two pools, one of which is drained for as long as the
+// test runs. The other recipient's copy arrives in the first round; the dead pool's waits, and arrives once it is back.
+func TestRoutes_DeadPoolKeepsNobodyBack(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t, []string{
+		"{match: [fax.example], to: [{pool: fax, cost: 10}, {pool: fax-dr, cost: 50}]}", "{match: [\"*\"], to: internet}",
+	}, map[string]int{"fax": 1, "fax-dr": 1})
+	r.mustCtl("drain", "fax-0", "fax-dr-0", "--force")
+	sender := newSpool(t, r.smtp)
+	m := newMessage("dead-pool", filler(2000))
+	m.to = []string{m.id + "@fax.example", m.id + "@zz.example"}
+	if done := sendRaw((*client).sendData)(t, sender.addr, []*message{m}); len(done) != 1 {
+		t.Fatal("the sending Postfix does not take the message")
+	}
+	alive := r.named("c0")
+	sender.brings(func() bool { return len(alive.Messages()) == 1 })
+	if got := alive.Messages()[0].To; len(got) != 1 || got[0] != m.id+"@zz.example" {
+		t.Errorf("internet has it for %v", got)
+	}
+	if log := sender.wholeLog(); strings.Contains(log, "452 4.5.3") || !strings.Contains(log, "451 4.3.2") {
+		t.Errorf("want only the dead pool's recipient put off, with 451 4.3.2:\n%s", log)
+	}
+	r.mustCtl("undrain", "fax-0")
+	r.waitEligible("fax", 1)
+	sender.brings(func() bool { return sender.queued() == 0 })
+	if got := r.named("fax-0").Messages(); len(got) != 1 || len(alive.Messages()) != 1 {
+		t.Errorf("fax-0 has %d, c0 %d messages, want one each", len(got), len(alive.Messages()))
+	}
+}
+
 // TestRoutes_Reload: other routes are in force for the next transaction of a connection that is open, and what is under
 // way keeps its own.
 func TestRoutes_Reload(t *testing.T) {
