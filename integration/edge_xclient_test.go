@@ -18,7 +18,6 @@ func xclientEdge(t *testing.T) *edge {
 func TestEdge_XCLIENT(t *testing.T) {
 	t.Parallel()
 	e := xclientEdge(t)
-	filter := guest{"127.57.0.1", "filter.example"}
 	for _, row := range []struct {
 		name  string
 		lines []string // each answered 220
@@ -35,7 +34,7 @@ func TestEdge_XCLIENT(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			c := e.visit(t, filter, "open")
+			c := e.visit(t, filterGuest(), "open")
 			says(t, "the offer", c.caps["XCLIENT"], "ADDR", "HELO", "LOGIN", "NAME", "PORT", "PROTO")
 			for i, line := range row.lines {
 				expect(t, c, 220, "%s", line)
@@ -61,6 +60,15 @@ func TestEdge_XCLIENT(t *testing.T) {
 			e.arrived(t, m, said{addr: row.want.addr, helo: row.want.helo})
 		})
 	}
+}
+
+// filterGuest is who may speak for others.
+func filterGuest() guest { return guest{"127.57.0.1", "filter.example"} }
+
+// TestEdge_XCLIENTOutOfPlace: XCLIENT at the wrong moment, misspelled, from strangers (P25), and behind STARTTLS.
+func TestEdge_XCLIENTOutOfPlace(t *testing.T) {
+	t.Parallel()
+	e, filter := xclientEdge(t), filterGuest()
 	t.Run("a transaction is no place for it", func(t *testing.T) {
 		t.Parallel()
 		c := e.visit(t, filter, "open")

@@ -167,8 +167,10 @@ func TestPeers_HeaderNotExpected(t *testing.T) {
 	var all []lane
 	for _, version := range []string{"proxy-v1", "proxy-v2"} {
 		// The deeper probes find it out, and no mail would try.
-		all = append(all, lane{name: version, backends: []string{h.smtpd(version)}, health: strings.Replace(askedOnce, "envelope", "tcp", 1),
-			pool: []string{"client_identity: " + version}})
+		all = append(all, lane{
+			name: version, backends: []string{h.smtpd(version)}, health: strings.Replace(askedOnce, "envelope", "tcp", 1),
+			pool: []string{"client_identity: " + version},
+		})
 	}
 	h.start()
 	l := startLanes(t, all...)
