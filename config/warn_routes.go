@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 	"strconv"
 
@@ -88,14 +90,46 @@ func (d *decoder) warnRoute(w *draft, i int, routed []string) {
 func (d *decoder) warnRest(w *draft, routed []string) {
 	const remedy = `if that is not meant, add {match: ["*"], to: POOL}`
 	for _, l := range routed {
-		takesAll := func(r route) bool {
-			return len(r.from) == 0 && r.maxSize == 0 && (len(r.listeners) == 0 || slices.Contains(r.listeners, l)) && slices.Contains(r.patterns(), "*")
-		}
-		if !slices.ContainsFunc(w.routes, takesAll) {
+		switch upTo := w.restOf(l); {
+		case upTo == 0:
 			d.caution(d.where("routes"), "routes", faultf(remedy,
 				`no route takes the rest ("*") of listener %q: its mail for other domains is refused with 550 5.7.1`, l))
+		case upTo < noLimit:
+			d.caution(d.where("routes"), "routes", faultf(remedy,
+				`no route takes the rest ("*") of listener %q above %s: larger mail for other domains is refused with 550 5.7.1`, l, sizeText(upTo)))
 		}
 	}
+}
+
+// noLimit is a size that no message has.
+const noLimit = math.MaxInt64
+
+// restOf is how large mail of a listener may be that a route takes whatever its
+// domain; 0: there is none.
+func (w *draft) restOf(listener string) int64 {
+	upTo := int64(0)
+	for i := range w.routes {
+		r := &w.routes[i]
+		if len(r.from) == 0 && (len(r.listeners) == 0 || slices.Contains(r.listeners, listener)) && slices.Contains(r.patterns(), "*") {
+			upTo = max(upTo, r.limit(w.largest(listener)))
+		}
+	}
+	return upTo
+}
+
+// limit is the size up to which the route takes mail of a listener that refuses what
+// is larger than largest before it asks for a route.
+func (r *route) limit(largest int64) int64 {
+	if r.maxSize == 0 || largest > 0 && r.maxSize >= largest {
+		return noLimit
+	}
+	return r.maxSize
+}
+
+// largest is limits.message_size of a listener; 0: it has no limit.
+func (w *draft) largest(name string) int64 {
+	i := slices.IndexFunc(w.listeners, func(l listener) bool { return l.Name == name })
+	return w.listeners[i].Limits.MessageSize
 }
 
 // warnHidden finds patterns that are never found by their route, because others
@@ -107,7 +141,10 @@ func (d *decoder) warnHidden(w *draft, routed []string) {
 			sharing[p] = append(sharing[p], i)
 		}
 	}
-	h := hiding{routes: w.routes, routed: routed, known: map[string]map[int]int{}}
+	h := hiding{routes: w.routes, routed: routed, largest: map[string]int64{}, known: map[string]map[int]int{}}
+	for _, l := range routed {
+		h.largest[l] = w.largest(l)
+	}
 	for i := range w.routes {
 		patterns := w.routes[i].patterns()
 		hidden, first, by := 0, 0, 0
@@ -129,6 +166,11 @@ func (d *decoder) warnHidden(w *draft, routed []string) {
 			what = quoted(patterns[first]) + " is never found by this route"
 		}
 		at := d.where(routePath(by))
+		if h.routes[by].maxSize != h.routes[i].maxSize {
+			d.caution(d.where(routePath(i)), routePath(i), faultf("take it out, or give it other conditions",
+				"%s: others, such as %s in line %d, are asked before it and take all that its listeners take (limits.message_size)", what, routePath(by), at.line))
+			continue
+		}
 		d.caution(d.where(routePath(i)), routePath(i), faultf("take it out, or give it other conditions",
 			"%s: routes before it, such as %s in line %d, take all of its mail", what, routePath(by), at.line))
 	}
@@ -137,9 +179,10 @@ func (d *decoder) warnHidden(w *draft, routed []string) {
 // hiding finds out which of the routes of one pattern hide which. Most patterns
 // are shared by the same routes, or by none.
 type hiding struct {
-	routes []route
-	routed []string
-	known  map[string]map[int]int // by list of routes: the hidden ones, and one that hides each
+	routes  []route
+	routed  []string
+	largest map[string]int64       // of each of them; 0: no limit
+	known   map[string]map[int]int // by list of routes: the hidden ones, and one that hides each
 }
 
 func (h *hiding) among(list []int) map[int]int {
@@ -158,41 +201,30 @@ func (h *hiding) among(list []int) map[int]int {
 	return found
 }
 
-// rank is where routes of one pattern stand side by side, asked for the same
-// mail: from "" is anyone.
-type rank struct {
-	from string
-	size int64
-}
-
-func (r *route) ranks() []rank {
-	if len(r.from) == 0 {
-		return []rank{{size: r.maxSize}}
-	}
-	all := make([]rank, len(r.from))
-	for i, from := range r.from {
-		all[i] = rank{from, r.maxSize}
-	}
-	return all
+// claim is mail that routes of one pattern stand side by side for: from a sender
+// ("" is anyone), to a listener, up to a size.
+type claim struct {
+	from, listener string
+	size           int64
 }
 
 // find goes through the list in the order in which the routes are asked, and
-// notes who is the first to take the mail of a listener in each rank.
+// notes who is the first to take each share.
 func (h *hiding) find(list []int) map[int]int {
-	open := func(i int) bool { return len(h.routes[i].conditions()) == 0 }
-	list = slices.Concat(slices.DeleteFunc(slices.Clone(list), open), slices.DeleteFunc(slices.Clone(list), func(i int) bool { return !open(i) }))
-	type share struct {
-		rank
-		listener string
-	}
-	taken, hidden := map[share]int{}, map[int]int{}
-	for _, i := range list {
-		free, by := len(h.routes[i].listens(h.routed)) == 0, i
-		for _, r := range h.routes[i].ranks() {
-			for _, l := range h.routes[i].listens(h.routed) {
-				first, ok := taken[share{r, l}]
+	taken, hidden := map[claim]int{}, map[int]int{}
+	for _, i := range h.ranked(list) {
+		r := &h.routes[i]
+		listeners, from := r.listens(h.routed), r.from
+		if len(from) == 0 {
+			from = []string{""}
+		}
+		free, by := len(listeners) == 0, i
+		for _, sender := range from {
+			for _, l := range listeners {
+				s := claim{sender, l, r.limit(h.largest[l])}
+				first, ok := taken[s]
 				if !ok {
-					taken[share{r, l}] = i
+					taken[s] = i
 				}
 				if free = free || !ok || first == i; !free {
 					by = first
@@ -204,6 +236,20 @@ func (h *hiding) find(list []int) map[int]int {
 		}
 	}
 	return hidden
+}
+
+// ranked puts the routes with a condition first, then those for the smaller messages,
+// as [policies.Routes] does.
+func (h *hiding) ranked(list []int) []int {
+	open := func(i int) int {
+		if len(h.routes[i].conditions()) == 0 {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(list), func(a, b int) int {
+		return cmp.Or(cmp.Compare(open(a), open(b)), cmp.Compare(h.routes[a].limit(0), h.routes[b].limit(0)))
+	})
 }
 
 // listens are the listeners whose mail may come by the route.

@@ -8,8 +8,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"weir/internal/yamltext"
 )
 
 // position is a place in the file, both from 1; the zero value is none.
@@ -35,7 +36,7 @@ func parseYAML(data []byte) (*document, position, *fault) {
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
 		return nil, position{}, &fault{what: "not a text file", remedy: "weir reads YAML in UTF-8"}
 	}
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	file, err := yamltext.Parse(data)
 	if err != nil {
 		return nil, syntaxPosition(err), syntaxFault(err)
 	}
@@ -138,6 +139,10 @@ func tokenPosition(tk *token.Token) position {
 }
 
 func syntaxPosition(err error) position {
+	var bound *yamltext.BoundError
+	if errors.As(err, &bound) {
+		return position{bound.Line, bound.Column}
+	}
 	var at yaml.Error
 	if errors.As(err, &at) {
 		return tokenPosition(at.GetToken())
@@ -147,6 +152,10 @@ func syntaxPosition(err error) position {
 
 // syntaxFault says in plain words what the parser said in its own.
 func syntaxFault(err error) *fault {
+	var bound *yamltext.BoundError
+	if errors.As(err, &bound) {
+		return &fault{what: bound.What, remedy: bound.Remedy}
+	}
 	said := err.Error()
 	var at yaml.Error
 	if errors.As(err, &at) {

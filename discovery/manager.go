@@ -40,6 +40,7 @@ type Manager struct {
 	forget   time.Time // when to ask the registry to forget; zero: there is no need
 	news     []func()  // calls of the options' functions that are still owed
 	errs     []error
+	waiters  []*waiter
 }
 
 // NewManager returns a manager without feeds; [Manager.Reload] gives it some.
@@ -98,6 +99,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		}
 	}
 	m.follows.Wait()
+	m.dismiss()
 	close(done)
 	keeping.Wait()
 	m.tell()
@@ -223,5 +225,6 @@ func (m *Manager) turn(now time.Time) (due time.Time, arrived bool) {
 		sooner(m.release(pool, now))
 	}
 	sooner(m.forgetGone(now))
+	m.serveWaiters()
 	return due, arrived
 }

@@ -7,7 +7,7 @@ import (
 	"weir/internal/backend"
 )
 
-// The size of the memory is fixed: 131 072 keys in 3 MiB, whatever senders do. A
+// The size of the memory is fixed: 131 072 keys in 4 MiB, whatever senders do. A
 // flood of keys drives out those that were not used for longest, and only in the
 // sets that it meets.
 const (
@@ -27,11 +27,12 @@ type affinity struct {
 
 type affinitySet [affinityWays]affinityEntry
 
-// affinityEntry is empty where there is no connector.
+// affinityEntry is empty where there is no name. It has the name only, so that what
+// is known of connectors that are long gone is not kept with it.
 type affinityEntry struct {
-	hash    uint64
-	backend *backend.Backend
-	until   int64 // Unix time in nanoseconds
+	hash  uint64
+	name  string // of the connector
+	until int64  // Unix time in nanoseconds
 }
 
 func newAffinity(key Key, ttl time.Duration, seed uint64) *affinity {
@@ -44,16 +45,16 @@ func (a *affinity) set(hash uint64) (*affinitySet, *sync.Mutex) {
 	return &a.sets[i], &a.locks[i%affinityLocks]
 }
 
-// find returns the connector of the request's key, or nil.
-func (a *affinity) find(r *Request) *backend.Backend { return a.look(r, 0) }
+// find returns the name of the request's key's connector; empty: none.
+func (a *affinity) find(r *Request) string { return a.look(r, 0) }
 
 // use is find, and keeps what it finds for another lifetime.
-func (a *affinity) use(r *Request) *backend.Backend { return a.look(r, a.ttl) }
+func (a *affinity) use(r *Request) string { return a.look(r, a.ttl) }
 
-func (a *affinity) look(r *Request, more time.Duration) *backend.Backend {
+func (a *affinity) look(r *Request, more time.Duration) string {
 	hash, ok := a.key.hash(a.seed, r)
 	if !ok {
-		return nil
+		return ""
 	}
 	now := r.Now.UnixNano()
 	set, lock := a.set(hash)
@@ -61,18 +62,18 @@ func (a *affinity) look(r *Request, more time.Duration) *backend.Backend {
 	defer lock.Unlock()
 	for i := range set {
 		e := &set[i]
-		if e.backend == nil || e.hash != hash {
+		if e.name == "" || e.hash != hash {
 			continue
 		}
 		if e.until <= now {
-			return nil
+			return ""
 		}
 		if more > 0 {
 			e.until = max(e.until, now+int64(more))
 		}
-		return e.backend
+		return e.name
 	}
-	return nil
+	return ""
 }
 
 // settle remembers the connector for the request's key, in the place of the one
@@ -90,10 +91,10 @@ func (a *affinity) settle(r *Request, b *backend.Backend) {
 	place := &set[0]
 	for i := range set {
 		e := &set[i]
-		if e.backend != nil && e.until <= now {
-			*e = affinityEntry{} // lets go of a connector that may be long forgotten
+		if e.name != "" && e.until <= now {
+			*e = affinityEntry{}
 		}
-		if e.backend != nil && e.hash == hash {
+		if e.name != "" && e.hash == hash {
 			place = e
 			break
 		}
@@ -101,5 +102,5 @@ func (a *affinity) settle(r *Request, b *backend.Backend) {
 			place = e
 		}
 	}
-	*place = affinityEntry{hash: hash, backend: b, until: now + int64(a.ttl)}
+	*place = affinityEntry{hash: hash, name: b.ID().Name, until: now + int64(a.ttl)}
 }

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +20,8 @@ func preferring(t testing.TB, key Key) *Policy {
 // preferred until a lifetime after its last use, and a look does not count as one.
 func TestAffinityModel(t *testing.T) {
 	type memory struct {
-		backend *backend.Backend
-		until   time.Time
+		name  string
+		until time.Time
 	}
 	c := NewCandidates(pool(make([]backend.Spec, 6), nil))
 	rapid.Check(t, func(t *rapid.T) {
@@ -31,28 +32,28 @@ func TestAffinityModel(t *testing.T) {
 			who = rapid.IntRange(0, 40).Draw(t, "client")
 			r = &Request{Client: client(who), Now: now}
 		}
-		wanted := func() *backend.Backend {
+		wanted := func() string {
 			if m := model[who]; now.Before(m.until) {
-				return m.backend
+				return m.name
 			}
-			return nil
+			return ""
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"settle": func(t *rapid.T) {
 				ask(t)
 				b := c.Tiers[0].Members[rapid.IntRange(0, 5).Draw(t, "connector")].Backend
 				p.Settled(r, b)
-				model[who] = memory{b, now.Add(time.Minute)}
+				model[who] = memory{b.ID().Name, now.Add(time.Minute)}
 			},
 			"start": func(t *rapid.T) {
 				ask(t)
 				var cur Cursor
 				p.Start(r, c, &cur)
 				want := wanted()
-				if got := p.Next(&cur).Backend; want != nil && got != want {
-					t.Fatalf("client %d got %v, want %v", who, got.ID(), want.ID())
+				if got := p.Next(&cur).ID().Name; want != "" && got != want {
+					t.Fatalf("client %d got %s, want %s", who, got, want)
 				}
-				if want != nil {
+				if want != "" {
 					model[who] = memory{want, now.Add(time.Minute)}
 				}
 			},
@@ -61,7 +62,7 @@ func TestAffinityModel(t *testing.T) {
 				var cur Cursor
 				p.Preview(r, c, &cur)
 				if want := wanted(); cur.preferred != want || p.Preferred(r) != want {
-					t.Fatalf("client %d prefers %v, want %v", who, cur.preferred, want)
+					t.Fatalf("client %d prefers %q, want %q", who, cur.preferred, want)
 				}
 			},
 			"wait": func(t *rapid.T) {
@@ -117,8 +118,8 @@ func TestAffinityGivesWay(t *testing.T) {
 					t.Fatalf("the dearer one comes before the others: %v", got)
 				}
 			}
-			if got := p.Preferred(r); got != member(tt.preferred) {
-				t.Errorf("preferred is %v", got)
+			if got := p.Preferred(r); got != tt.preferred {
+				t.Errorf("preferred is %q", got)
 			}
 		})
 	}
@@ -161,7 +162,7 @@ func TestAffinityUnderAFlood(t *testing.T) {
 	}
 	kept := 0
 	for i := range 100 {
-		if p.Preferred(loyal(i)) == b.Members[0].Backend {
+		if p.Preferred(loyal(i)) == b.Members[0].Spec.Name {
 			kept++
 		}
 	}
@@ -173,8 +174,7 @@ func TestAffinityUnderAFlood(t *testing.T) {
 	}
 }
 
-// What is over is let go of when its set is next used: it may hold a connector that
-// everybody else has forgotten.
+// What is over is let go of when its set is next used.
 func TestAffinityLetsGoOfWhatIsOver(t *testing.T) {
 	a := newAffinity(KeySender, time.Minute, 1)
 	b := pool(make([]backend.Spec, 1), nil).Members[0].Backend
@@ -192,12 +192,38 @@ func TestAffinityLetsGoOfWhatIsOver(t *testing.T) {
 	a.settle(of[0], b)
 	used := 0
 	for _, e := range a.sets[0] {
-		if e.backend != nil {
+		if e.name != "" {
 			used++
 		}
 	}
-	if used != 1 || a.find(of[0]) != b {
+	if used != 1 || a.find(of[0]) != b.ID().Name {
 		t.Errorf("%d entries are in use, want the new one alone", used)
+	}
+}
+
+// A connector that was forgotten is not kept for the sake of what it was preferred for.
+func TestAffinityKeepsNoConnector(t *testing.T) {
+	p := preferring(t, KeySender)
+	r := &Request{From: "a@example.com", Now: time.Unix(1000, 0)}
+	gone := make(chan struct{})
+	func() {
+		b := pool(make([]backend.Spec, 1), nil).Members[0].Backend
+		runtime.AddCleanup(b, func(gone chan struct{}) { close(gone) }, gone)
+		p.Settled(r, b)
+	}()
+	for deadline := time.Now().Add(time.Minute); ; {
+		runtime.GC()
+		select {
+		case <-gone:
+			if got := p.Preferred(r); got != "b0000" {
+				t.Errorf("preferred is %q", got)
+			}
+			return
+		case <-time.After(time.Millisecond):
+			if time.Now().After(deadline) {
+				t.Fatal("the connector is kept")
+			}
+		}
 	}
 }
 

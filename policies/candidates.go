@@ -15,6 +15,7 @@ type Candidate struct {
 	Weight       int // relative to the others: hundredths of the configured weight
 	Cost         int
 	Capabilities backend.Capabilities
+	part         int // of fullShare: the share that health leaves it, against the largest in its tier
 }
 
 // Serves reports whether the connector can serve the needs, by what it was last
@@ -63,7 +64,7 @@ func newCandidates(p *backend.Pool, calm bool) *Candidates {
 		}
 		in = append(in, Candidate{
 			Backend: m.Backend, Weight: weightOf(m), Cost: m.Spec.Cost,
-			Capabilities: m.Health.Capabilities,
+			Capabilities: m.Health.Capabilities, part: partOf(m),
 		})
 	}
 	// Stable: members of a tier stay in the pool's order, which is by name.
@@ -80,9 +81,13 @@ func newCandidates(p *backend.Pool, calm bool) *Candidates {
 }
 
 func newTier(members []Candidate) *Tier {
-	var sum int
+	var sum, most int
 	for i := range members {
 		sum += members[i].Weight
+		most = max(most, members[i].part)
+	}
+	for i := range members {
+		members[i].part = members[i].part * fullShare / most
 	}
 	return &Tier{
 		Cost: members[0].Cost, Members: members,
@@ -112,11 +117,18 @@ const fullShare = 100
 
 // weightOf never returns 0: a connector that gets no mail can show no cure.
 func weightOf(m *backend.Member) int {
-	share := m.Health.Share
-	if share <= 0 || share >= 1 {
-		share = 1
+	return max(int(math.Round(float64(m.Spec.Weight)*shareOf(m)*fullShare)), 1)
+}
+
+// partOf is the share in whole parts, and never 0.
+func partOf(m *backend.Member) int { return max(int(math.Round(shareOf(m)*fullShare)), 1) }
+
+// shareOf is the share of its weight that health leaves a connector.
+func shareOf(m *backend.Member) float64 {
+	if share := m.Health.Share; share > 0 && share < 1 {
+		return share
 	}
-	return max(int(math.Round(float64(m.Spec.Weight)*share*fullShare)), 1)
+	return 1
 }
 
 func exclusionReason(m *backend.Member) string {

@@ -1,10 +1,6 @@
 package policies
 
-import (
-	"time"
-
-	"weir/internal/backend"
-)
+import "time"
 
 // Cursor is a transaction's place in the order. Its zero value is exhausted;
 // [Policy.Start] sets it, also anew.
@@ -13,12 +9,12 @@ type Cursor struct {
 	needs      Needs
 	now        time.Time
 	ticket     uint64
-	key        uint64           // what maglev goes by
-	preferred  *backend.Backend // by affinity; nil: nobody
-	tier       int              // index of the tier that is being tried
-	step       int              // members of that tier that were passed
-	first      int              // index of its first choice
-	second     int              // index of its second choice
+	key        uint64 // what maglev goes by
+	preferred  string // by affinity: a connector's name; empty: nobody
+	tier       int    // index of the tier that is being tried
+	step       int    // members of that tier that were passed
+	first      int    // index of its first choice
+	second     int    // index of its second choice
 }
 
 // Next returns the next candidate to try, each at most once, and nil when there
@@ -71,10 +67,10 @@ func (p *Policy) afterFirst(t *Tier, cur *Cursor) int {
 // preference returns the index of the preferred member, where it is in this tier
 // and can serve the transaction; -1: it is not.
 func (cur *Cursor) preference(t *Tier) int {
-	if cur.preferred == nil {
+	if cur.preferred == "" {
 		return -1
 	}
-	i := t.find(cur.preferred.ID().Name)
+	i := t.find(cur.preferred)
 	if i >= 0 && !t.Members[i].Serves(cur.needs) {
 		return -1
 	}

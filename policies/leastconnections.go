@@ -1,9 +1,12 @@
 package policies
 
-// compared is the number of members among which least-connections finds the
-// least. In a tier with more it is that of so many drawn, which is as good in
-// practice, and costs the same however large the tier is.
-const compared = 64
+// Among how many members least-connections finds the least: all of a tier, or, where
+// that has more, so many drawn, which is as good in practice, and costs the same
+// however large the tier is.
+const (
+	compared = 64
+	drawn    = 32
+)
 
 // leastConnections prefers who has the least in flight for its weight. Weights
 // count as in HAProxy: who is idle has no load at all, and others have the load
@@ -36,9 +39,13 @@ func (c *Candidate) connections() share {
 // The one whose turn it is wins a tie.
 func least(t *Tier, cur *Cursor, turn, not int) int {
 	best, lowest := -1, share{}
-	for k := range min(len(t.Members), compared) {
+	n := len(t.Members)
+	if n > compared {
+		n = drawn
+	}
+	for k := range n {
 		i := (turn + k) % len(t.Members)
-		if k > 0 && len(t.Members) > compared {
+		if k > 0 && n < len(t.Members) {
 			i = int(t.turns[below(cur.random(uint64(k)), len(t.turns))])
 		}
 		m := &t.Members[i]

@@ -15,7 +15,8 @@ import (
 // have the same ones, whatever each thinks of the connectors' health, and when one
 // comes or goes nearly all keys stay where they are.
 type maglev struct {
-	tables atomic.Pointer[maglevTables]
+	tables   atomic.Pointer[maglevTables]
+	building sync.Mutex
 }
 
 // first returns the key's target. Where that is out, or cannot serve the needs,
@@ -26,10 +27,9 @@ func (g *maglev) second(t *Tier, cur *Cursor) int { return g.target(t, cur, cur.
 
 func (g *maglev) target(t *Tier, cur *Cursor, not int) int {
 	if table := g.of(cur.candidates.pool).tier(t.Cost); table != nil {
-		slots := table.slots()
 		for k := range uint64(draws) {
-			name := table.members[slots[below(number(cur.key, k), len(slots))]].name
-			if i := t.find(name); i >= 0 && i != not && t.Members[i].Serves(cur.needs) {
+			name := table.members[table.slots[below(number(cur.key, k), len(table.slots))]].name
+			if i := t.find(name); i >= 0 && i != not && t.Members[i].Serves(cur.needs) && t.Members[i].keeps(cur.key, k) {
 				return i
 			}
 		}
@@ -48,19 +48,34 @@ func (g *maglev) target(t *Tier, cur *Cursor, not int) int {
 	return i
 }
 
+// keeps reports whether a key that was hashed to the connector for the k-th time
+// belongs to the share that health leaves it. As that grows again, keys come back
+// and none goes.
+func (c *Candidate) keeps(key, k uint64) bool {
+	return c.part >= fullShare || below(number(^key, k), fullShare) < c.part
+}
+
 // of returns the tables of a pool's membership. A transaction that still goes by
 // an older snapshot uses the newer tables: whom it does not find there it passes
-// over.
+// over. When the membership has changed one transaction makes the new tables, and
+// the others go on by the old ones until these are done; only where there are none
+// yet they wait.
 func (g *maglev) of(p *backend.Pool) *maglevTables {
-	for {
-		tables := g.tables.Load()
-		if tables != nil && tables.membership >= p.Membership {
-			return tables
-		}
-		if next := newMaglevTables(p); g.tables.CompareAndSwap(tables, next) {
-			return next
-		}
+	tables := g.tables.Load()
+	if tables.of(p) {
+		return tables
 	}
+	if tables == nil {
+		g.building.Lock()
+	} else if !g.building.TryLock() {
+		return tables
+	}
+	defer g.building.Unlock()
+	if tables = g.tables.Load(); !tables.of(p) { // else another one has just made them
+		tables = newMaglevTables(p, tables)
+		g.tables.Store(tables)
+	}
+	return tables
 }
 
 // maglevTables are the tables of a pool's tiers.
@@ -69,7 +84,12 @@ type maglevTables struct {
 	tiers      []*maglevTier // by cost
 }
 
-func newMaglevTables(p *backend.Pool) *maglevTables {
+// of reports whether the tables are those of a pool's membership, or of a newer one.
+func (t *maglevTables) of(p *backend.Pool) bool { return t != nil && t.membership >= p.Membership }
+
+// newMaglevTables makes the tables of a membership; before is nil or an older one,
+// of which tiers that have not changed are kept.
+func newMaglevTables(p *backend.Pool, before *maglevTables) *maglevTables {
 	tables := &maglevTables{membership: p.Membership}
 	for _, m := range p.Members {
 		if m.Gone || m.Was != "" {
@@ -82,6 +102,13 @@ func newMaglevTables(p *backend.Pool) *maglevTables {
 		tier := tables.tiers[i]
 		tier.members = append(tier.members, maglevMember{m.Spec.Name, uint64(max(m.Spec.Weight, 1))})
 	}
+	for _, tier := range tables.tiers {
+		if old := before.tier(tier.cost); old != nil && slices.Equal(old.members, tier.members) {
+			tier.slots = old.slots
+		} else {
+			tier.slots = maglevSlots(tier.members, maglevSizeFor(len(tier.members)))
+		}
+	}
 	return tables
 }
 
@@ -91,28 +118,25 @@ func (t *maglevTables) find(cost int) (int, bool) {
 
 // tier returns the table of a cost, or nil.
 func (t *maglevTables) tier(cost int) *maglevTier {
+	if t == nil {
+		return nil
+	}
 	if i, ok := t.find(cost); ok {
 		return t.tiers[i]
 	}
 	return nil
 }
 
-// maglevTier is the table of one tier. It is filled when it is first asked for.
+// maglevTier is the table of one tier.
 type maglevTier struct {
 	cost    int
 	members []maglevMember // by name
-	once    sync.Once
-	filled  []int32
+	slots   []int32        // indices of members
 }
 
 type maglevMember struct {
 	name   string
 	weight uint64
-}
-
-func (t *maglevTier) slots() []int32 {
-	t.once.Do(func() { t.filled = maglevSlots(t.members, maglevSizeFor(len(t.members))) })
-	return t.filled
 }
 
 // The size of a table is a prime, so that steps of any width meet every slot, and a
@@ -140,9 +164,7 @@ func maglevSizeFor(members int) uint64 {
 // one member leaves, and with it the order in which the others take turns.
 func maglevSlots(members []maglevMember, size uint64) []int32 {
 	slots := make([]int32, size)
-	for i := range slots {
-		slots[i] = -1
-	}
+	taken := make(slotSet, (size+63)/64)
 	unit := maglevUnit(members)
 	steps := make([]maglevSteps, len(members))
 	for i, m := range members {
@@ -153,7 +175,7 @@ func maglevSlots(members []maglevMember, size uint64) []int32 {
 		for i := range steps {
 			s := &steps[i]
 			for s.credit += members[i].weight; s.credit >= unit; s.credit -= unit {
-				s.take(slots, int32(i))
+				slots[s.next(taken, size)] = int32(i)
 				if free--; free == 0 {
 					return slots
 				}
@@ -171,23 +193,33 @@ type maglevSteps struct{ name, turn, at, width, credit uint64 }
 
 const maglevLap = 64
 
-func (s *maglevSteps) take(slots []int32, member int32) {
-	s.step(uint64(len(slots)))
-	for slots[s.at] >= 0 {
-		s.step(uint64(len(slots)))
+// next takes the next slot that is free. Nearly all the time is spent here, on slots
+// that are not: so what is taken is kept apart, as small as can be, and a step goes
+// round the table's end without a branch, which no processor could predict.
+func (s *maglevSteps) next(taken slotSet, size uint64) uint64 {
+	at, width, turn := s.at, s.width, s.turn
+	for {
+		if turn%maglevLap == 0 {
+			h := number(s.name, turn/maglevLap)
+			at, width = uint64(below(h, int(size))), 1+h%(size-1)
+		} else {
+			at += width - size
+			at += size & uint64(int64(at)>>63) // where that was below 0
+		}
+		turn++
+		if !taken.has(at) {
+			break
+		}
 	}
-	slots[s.at] = member
+	taken[at/64] |= 1 << (at % 64)
+	s.at, s.width, s.turn = at, width, turn
+	return at
 }
 
-func (s *maglevSteps) step(size uint64) {
-	if s.turn%maglevLap == 0 {
-		h := number(s.name, s.turn/maglevLap)
-		s.at, s.width = uint64(below(h, int(size))), 1+h%(size-1)
-	} else if s.at += s.width; s.at >= size {
-		s.at -= size
-	}
-	s.turn++
-}
+// slotSet is a set of slots.
+type slotSet []uint64
+
+func (b slotSet) has(i uint64) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
 // maglevUnit returns the highest power of two that is not above the mean weight.
 func maglevUnit(members []maglevMember) uint64 {

@@ -36,22 +36,84 @@ func maglevPolicy(t testing.TB) *Policy {
 func TestMaglevIsTheSameInEveryReplicaWhateverHealthSays(t *testing.T) {
 	specs := func() []backend.Spec { return []backend.Spec{{}, {Weight: 300}, {}, {}, {Cost: 5}} }
 	whole := targets(maglevPolicy(t), NewCandidates(pool(specs(), nil)), 4000)
-	for name, sick := range map[string]func(*backend.HealthFact){
-		"down":       func(f *backend.HealthFact) { f.Health = backend.HealthDown },
-		"slow start": func(f *backend.HealthFact) { f.Recovering, f.Share = true, 0.1 },
+	for name, sick := range map[string]func(i int, f *backend.HealthFact){
+		"down": func(i int, f *backend.HealthFact) {
+			if i == 1 {
+				f.Health = backend.HealthDown
+			}
+		},
+		"slow start of one": func(i int, f *backend.HealthFact) {
+			if i == 1 {
+				f.Recovering, f.Share = true, 0.1
+			}
+		},
+		"slow start of all": func(_ int, f *backend.HealthFact) { f.Recovering, f.Share = true, 0.1 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := NewCandidates(pool(specs(), func(i int, f *backend.HealthFact) {
-				if i == 1 {
-					sick(f)
-				}
-			}))
+			c := NewCandidates(pool(specs(), sick))
 			for i, got := range targets(maglevPolicy(t), c, len(whole)) {
-				if got != whole[i] && (whole[i] != "b0001" || name != "down") {
+				if got != whole[i] && (whole[i] != "b0001" || name == "slow start of all") {
 					t.Fatalf("client %d goes to %s, and to %s where b0001 is well", i, got, whole[i])
 				}
 			}
 		})
+	}
+}
+
+// A connector in slow start, or slower than its peers, has its share of its keys. As
+// the share grows keys come back, and none that came goes again.
+func TestMaglevKeepsToTheShare(t *testing.T) {
+	const keys = 20000
+	had := map[int]bool{}
+	for _, share := range []float64{0.1, 0.3, 0.7, 1} {
+		c := NewCandidates(pool(make([]backend.Spec, 5), func(i int, f *backend.HealthFact) {
+			if i == 2 {
+				f.Recovering, f.Share = true, share
+			}
+		}))
+		counts := map[string]int{}
+		for i, name := range targets(maglevPolicy(t), c, keys) {
+			counts[name]++
+			if had[i] = had[i] || name == "b0002"; had[i] && name != "b0002" {
+				t.Fatalf("share %v: client %d was there before, and goes to %s", share, i, name)
+			}
+		}
+		if part, want := float64(counts["b0002"])/keys, share/(4+share); part < 0.8*want || part > 1.2*want {
+			t.Errorf("share %v: it gets %.4f of the keys, want %.4f", share, part, want)
+		}
+		for name, n := range counts {
+			if other := float64(n) / keys; name != "b0002" && (other < 0.18 || other > 0.27) {
+				t.Errorf("share %v: %s gets %.3f", share, name, other)
+			}
+		}
+	}
+}
+
+// When the membership changes, whoever comes while somebody makes the new tables goes by
+// the old ones.
+func TestMaglevDoesNotWaitForNewTables(t *testing.T) {
+	p := maglevPolicy(t)
+	g := p.chooser.(*maglev)
+	small, large := pool(make([]backend.Spec, 4), nil), pool(make([]backend.Spec, 5), nil)
+	large.Membership = small.Membership + 1
+	before := targets(p, NewCandidates(small), 1000)
+	g.building.Lock() // somebody is about it
+	during := targets(p, NewCandidates(large), 1000)
+	g.building.Unlock()
+	if !slices.Equal(before, during) {
+		t.Error("the tables changed while somebody else was making them")
+	}
+	if after := targets(p, NewCandidates(large), 1000); !slices.Contains(after, "b0004") {
+		t.Error("the new connector got nothing")
+	}
+}
+
+// A tier that stays as it was keeps its table when another one changes.
+func TestMaglevKeepsTheTablesOfOtherTiers(t *testing.T) {
+	two := newMaglevTables(pool([]backend.Spec{{}, {}, {Cost: 5}}, nil), nil)
+	three := newMaglevTables(pool([]backend.Spec{{}, {}, {Cost: 5}, {Cost: 5}}, nil), two)
+	if &two.tier(0).slots[0] != &three.tier(0).slots[0] || &two.tier(5).slots[0] == &three.tier(5).slots[0] {
+		t.Error("want the table of tier 0 kept, and that of tier 5 made anew")
 	}
 }
 

@@ -143,11 +143,12 @@ func (p *Policy) Settled(r *Request, b *backend.Backend) {
 	}
 }
 
-// Preferred returns the connector that affinity remembers for transactions like
-// this one, candidate or not; nil: none. It does not count as a use.
-func (p *Policy) Preferred(r *Request) *backend.Backend {
+// Preferred returns the name of the connector that affinity remembers for
+// transactions like this one, candidate or not; empty: none. It does not count as a
+// use.
+func (p *Policy) Preferred(r *Request) string {
 	if p.affinity == nil {
-		return nil
+		return ""
 	}
 	return p.affinity.find(r)
 }

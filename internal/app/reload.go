@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"weir/config"
 	"weir/dashboard"
+	"weir/discovery"
+	"weir/health"
 	"weir/internal/backend"
+	"weir/internal/connector"
 	"weir/internal/events"
 )
 
@@ -105,8 +111,9 @@ func (a *App) keepConfig() {
 	}
 }
 
-// adopt brings a checked config into force. What can fail comes first: sockets,
-// then names; after that every room takes its part.
+// adopt brings a checked config into force. What can fail comes first: sockets, then
+// names; after that every room takes its part. No mail comes by the new config before
+// its pools have connectors.
 func (a *App) adopt(next *config.Config) error {
 	hostname, err := hostnameOf(next)
 	if err != nil {
@@ -123,18 +130,19 @@ func (a *App) adopt(next *config.Config) error {
 	old := a.config()
 	// Until all rooms have followed, the pools of both configs are there.
 	a.registry.SetPools(poolsOf(next.Pools, old.Pools))
+	a.watch(hostname, next, without(old, next))
+	a.awaitMembers(next, old)
 	relay := next.Balancer
 	relay.Hostname = hostname
 	if err := a.balancer.Reload(relay, materials(next, hostname, stores)); err != nil {
 		closeAll(fresh)
+		a.watch(hostname, old)
 		a.registry.SetPools(poolsOf(old.Pools, nil))
 		return fmt.Errorf("changing the data path: %w", err)
 	}
 	a.current.Store(next)
 	a.secure(stores)
-	a.health.Reload(healthPools(next, hostname))
-	a.discovery.Reload(feeds(next, a.consul))
-	a.prober.set(next.Pools, dialers(next, hostname))
+	a.watch(hostname, next)
 	a.dashboard.SetAccess(accessOf(next))
 	a.log.set(next.Log)
 	a.transactions.Resize(next.History)
@@ -143,6 +151,64 @@ func (a *App) adopt(next *config.Config) error {
 	a.moveSockets(fresh, next)
 	a.cluster.Reload(next.Advertise, a.firstPort(next))
 	return nil
+}
+
+// watch has the pools of these configs filled and probed, and no others.
+func (a *App) watch(hostname string, cfgs ...*config.Config) {
+	var pools []config.Pool
+	var judged []health.Pool
+	var sources []discovery.Feed
+	dial := map[string]connector.Dialer{}
+	for _, cfg := range cfgs {
+		pools = append(pools, cfg.Pools...)
+		judged = append(judged, healthPools(cfg, hostname)...)
+		sources = append(sources, feeds(cfg, a.consul)...)
+		maps.Copy(dial, dialers(cfg, hostname))
+	}
+	a.prober.set(pools, dial)
+	a.health.Reload(judged)
+	a.discovery.Reload(sources)
+}
+
+// without is a config with those of its pools that another one lacks.
+func without(cfg, other *config.Config) *config.Config {
+	rest := *cfg
+	rest.Pools, rest.Balancer.Pools = nil, nil
+	for i := range cfg.Pools {
+		if !hasPool(other, cfg.Pools[i].Name) {
+			rest.Pools = append(rest.Pools, cfg.Pools[i])
+			rest.Balancer.Pools = append(rest.Balancer.Pools, cfg.Balancer.Pools[i])
+		}
+	}
+	return &rest
+}
+
+func hasPool(cfg *config.Config, name string) bool {
+	return slices.ContainsFunc(cfg.Pools, func(p config.Pool) bool { return p.Name == name })
+}
+
+// longestFill bounds how long a reload waits, whatever startup_wait is: who asked for it
+// at the admin server gets an answer within half a minute.
+const longestFill = 20 * time.Second
+
+// awaitMembers waits until the new pools have connectors, as far as their sources
+// know of any, but no longer than startup_wait or [longestFill]. It does not wait for
+// verdicts: where there is nobody else, connectors without one are used.
+func (a *App) awaitMembers(next, old *config.Config) {
+	var names []string
+	for _, p := range without(next, old).Pools {
+		names = append(names, p.Name)
+	}
+	if len(names) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), min(next.StartupWait, longestFill))
+	defer cancel()
+	go a.cancelOnAbort(ctx, cancel)
+	if err := a.discovery.Await(ctx, names); err != nil {
+		a.log.warn("reload").Strs("pools", names).Str("why", "not every source of these new pools has answered in time: "+
+			"until it has, their mail may be answered 451").Send()
+	}
 }
 
 // moveSockets serves the new sockets and closes those that no listener has any

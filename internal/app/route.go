@@ -58,8 +58,8 @@ func (r router) meant(name string) error {
 	return fmt.Errorf("there is no listener %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// needsOf is what the transaction asks of a connector, and the first extension
-// that weir itself does not speak, for which it would ask nobody.
+// needsOf is what the sender asks for, and the first extension that weir itself does
+// not speak. What the listener offers of the others the balancer knows.
 func needsOf(q *dashboard.RouteQuery) (needs policies.Needs, missing string) {
 	needs.Size = q.Size
 	for _, keyword := range q.Extensions {

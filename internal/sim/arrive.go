@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -44,6 +46,13 @@ func (r *replica) sender() int {
 	return r.senders.IntN(r.w.sc.senders.count)
 }
 
+// endIfOver closes the replica when no more messages arrive at it.
+func (r *replica) endIfOver() {
+	if r.over && r.rushes == 0 {
+		r.close()
+	}
+}
+
 func (r *replica) close() {
 	if !r.closed {
 		r.closed = true
@@ -56,48 +65,88 @@ func (r *replica) expectNext() {
 	if r.closed {
 		return
 	}
-	at := r.w.sc.nextArrival(r.w.now, r.arrive)
-	if at < 0 || r.w.sc.Duration > 0 && at > int64(r.w.sc.Duration) {
-		r.close()
+	at := r.nextArrival()
+	if at < 0 || !r.w.sc.within(at) {
+		r.over = true
+		r.endIfOver()
 		return
 	}
 	r.w.queue.push(event{at: at, kind: arrival, arg: r.place})
 }
 
-// nextArrival is when the next message arrives at a replica after now; -1: never.
-func (s *Scenario) nextArrival(now int64, rng *rand.Rand) int64 {
-	a, n := &s.arrivals, float64(s.Replicas)
-	highest := a.highest()
-	if highest == 0 {
-		return -1
+// within reports whether messages still arrive at a time.
+func (s *Scenario) within(at int64) bool { return s.Duration == 0 || at <= int64(s.Duration) }
+
+// nextArrival is when the next message arrives at the replica; -1: never. Where they
+// come evenly the replicas take turns.
+func (r *replica) nextArrival() int64 {
+	sc := r.w.sc
+	if !sc.arrivals.regular {
+		return sc.nextRandom(r.w.now, r.arrive)
 	}
-	at := float64(now)
-	for at < float64(maxDuration) {
-		if a.regular {
-			rate := a.rateAt(int64(at))
-			if rate > 0 {
-				return int64(at + n*float64(time.Second)/rate)
-			}
-			at += float64(time.Millisecond)
-			continue
-		}
-		at += rng.ExpFloat64() * n * float64(time.Second) / highest
-		if len(a.changes) == 0 || rng.Float64()*highest < a.rateAt(int64(at)) {
-			return int64(math.Ceil(at))
-		}
+	if r.turn == 0 {
+		r.turn = int64(r.number) + 1
+	} else {
+		r.turn += int64(sc.Replicas)
 	}
-	return -1
+	return sc.arrivals.after(0, float64(r.turn))
 }
 
+// nextRandom is when the next message arrives at a replica after now, at random.
+func (s *Scenario) nextRandom(now int64, rng *rand.Rand) int64 {
+	return s.arrivals.after(now, rng.ExpFloat64()*float64(s.Replicas))
+}
+
+// after is when, from a time on, the rate has added up to so many messages of all
+// replicas together; -1: never.
+func (a *arrivals) after(from int64, messages float64) int64 {
+	rate, since := a.rate, int64(0)
+	for i := range a.changes {
+		c := &a.changes[i]
+		to, until := rate, int64(c.at)
+		if c.ramp {
+			to = c.rate
+		}
+		if until > from && until > since {
+			rise := (to - rate) / seconds(until-since) // in a second
+			begin := max(since, from)
+			first := rate + rise*seconds(begin-since)
+			if sum := (first + to) / 2 * seconds(until-begin); sum < messages || sum == 0 {
+				messages -= sum
+			} else {
+				return begin + nanoseconds(2*messages/(first+math.Sqrt(max(first*first+2*rise*messages, 0))))
+			}
+		}
+		rate, since = c.rate, until
+	}
+	if rate == 0 || messages/rate > maxDuration.Seconds() {
+		return -1
+	}
+	return max(since, from) + nanoseconds(messages/rate)
+}
+
+func seconds(nanoseconds int64) float64 { return float64(nanoseconds) / float64(time.Second) }
+
+func nanoseconds(seconds float64) int64 { return int64(math.Ceil(seconds * float64(time.Second))) }
+
+// rushLooks is how often the context is looked at in a burst, in messages.
+const rushLooks = 1 << 12
+
 // rush has messages arrive at once, at all replicas alike.
-func (w *world) rush(b *rush) {
+func (w *world) rush(ctx context.Context, b *rush) error {
 	for _, r := range w.replicas {
 		n := b.messages / w.sc.Replicas
 		if r.number < b.messages%w.sc.Replicas {
 			n++
 		}
-		for range n {
+		for i := range n {
+			if i%rushLooks == 0 && ctx.Err() != nil {
+				return fmt.Errorf("simulating: %w", ctx.Err())
+			}
 			r.message()
 		}
+		r.rushes--
+		r.endIfOver()
 	}
+	return nil
 }

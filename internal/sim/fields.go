@@ -18,6 +18,7 @@ const (
 	maxPairs      = 200_000
 	maxSenders    = 1_000_000
 	maxRate       = 1e7
+	maxLive       = 500_000 // messages under way at once, in a world
 )
 
 func policyNames() []string {
@@ -77,7 +78,7 @@ func (c *change) read(r *reader, v value) {
 }
 
 func (b *rush) read(r *reader, v value) {
-	given := r.section(v, []field{{"at", into(&b.at, duration)}, {"messages", into(&b.messages, count(1, 10_000_000))}})
+	given := r.section(v, []field{{"at", into(&b.at, duration)}, {"messages", into(&b.messages, count(1, maxLive))}})
 	r.need(v, given, "at", "messages")
 }
 

@@ -19,6 +19,7 @@ type txn struct {
 	tried   int
 	chosen  bool // the cursor stands in an order
 	busy    bool // a candidate of that order had no place
+	tiers   policies.Tiers
 	queued  bool // it waits for a place
 
 	conn    int32 // of the attempt; -1: none
@@ -91,11 +92,14 @@ func (w *world) move(i int32) {
 func (w *world) pick(t *txn) bool {
 	r := t.replica
 	if !t.chosen {
-		t.chosen, t.busy = true, false
+		t.chosen, t.busy, t.tiers = true, false, policies.Tiers{}
 		t.req.Now = w.time()
 		r.policy.Start(&t.req, r.cache.Of(r.pool, false), &t.cursor)
 	}
 	for c := r.policy.Next(&t.cursor); c != nil; c = r.policy.Next(&t.cursor) {
+		if t.tiers.End(c.Cost, t.tried > 0) {
+			break
+		}
 		at := r.index[c.Backend]
 		switch {
 		case slices.Contains(t.asked[:t.tried], at):
@@ -106,6 +110,7 @@ func (w *world) pick(t *txn) bool {
 			return true
 		default:
 			t.busy = true
+			t.tiers.Full(c.Cost)
 		}
 	}
 	t.chosen = false
@@ -242,7 +247,7 @@ func (w *world) wake(i int32, k kind) {
 func (w *world) answer(i int32) {
 	t := &w.txns[i]
 	c, stage := &w.connectors[t.conn], t.ticket.Stage
-	t.count(w.now)
+	t.count(w.now, t.refused)
 	switch {
 	case t.refused:
 		w.fail(i, backend.Outcome{Verdict: backend.Failure, Refused: true, Why: "connection refused"})
@@ -264,10 +269,12 @@ func (w *world) answer(i int32) {
 	w.begin(i, next(stage))
 }
 
-// count adds the stage that ends now to what the connector made the message wait.
-// The content is as slow as its sender.
-func (t *txn) count(now int64) {
-	if t.ticket.Stage != backend.StageBody {
+// count adds the stage that ends now to what the policies learn of the connector, by
+// the relay's rule: from MAIL on, without the content, which is as slow as its
+// sender. Those of a new connection count only where they failed.
+func (t *txn) count(now int64, failed bool) {
+	stage := t.ticket.Stage
+	if stage > backend.StageEHLO && stage != backend.StageBody || failed && stage <= backend.StageEHLO {
 		t.waited += time.Duration(now - t.began)
 	}
 }
@@ -279,7 +286,7 @@ func (w *world) defer4xx(i int32) {
 	stage := t.ticket.Stage
 	w.settleIfPast(t, stage)
 	w.end(t, backend.Outcome{Verdict: backend.Deferral, Code: 451, Why: "451 simulated"})
-	w.leave(t, stage != backend.StageBody, false)
+	w.leave(t, stage != backend.StageBody, true) // to put off at once is not to be fast
 	if stage == backend.StageRcpt || stage == backend.StageFinalDot {
 		w.finish(i, deferred)
 		return
@@ -291,7 +298,7 @@ func (w *world) defer4xx(i int32) {
 func (w *world) giveUp(i int32) {
 	t := &w.txns[i]
 	now := w.time()
-	t.count(w.now)
+	t.count(w.now, true)
 	if t.ticket.Ended(now) {
 		t.patience = patience{ended: true, stage: t.ticket.Stage, after: t.ticket.Patience}
 		w.fail(i, backend.Outcome{Verdict: backend.Waited, Silent: true, Why: "no answer"})
@@ -367,7 +374,9 @@ func (w *world) report(r *replica, conn int32, ticket backend.Ticket, o backend.
 // still in order.
 func (w *world) leave(t *txn, alive, failed bool) {
 	r, c, p := t.replica, &w.connectors[t.conn], &t.replica.pairs[t.conn]
-	p.backend.Traffic.Latency.Observe(t.waited, failed, w.time())
+	if t.waited > 0 {
+		p.backend.Traffic.Latency.Observe(t.waited, failed, w.time())
+	}
 	p.backend.Release()
 	if alive && len(p.idle) < maxIdle {
 		p.idle = append(p.idle, w.now)

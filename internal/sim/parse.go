@@ -64,6 +64,11 @@ func (s *Scenario) check(r *reader) {
 	case s.pool.health.Probe == health.DepthStartTLS:
 		r.reject("pool.health.probe", "use envelope", "TLS is not simulated")
 	}
+	for i, policy := range s.Policies {
+		if slices.Contains(s.Policies[:i], policy) {
+			r.reject(fmt.Sprintf("policies[%d]", i), "keep one of them", "%s is listed twice", policy)
+		}
+	}
 	s.checkArrivals(r)
 	s.checkNames(r)
 }

@@ -206,7 +206,12 @@ func TestCostlyConnectorsWait(t *testing.T) {
 	if p := only(t, text, policies.RoundRobin); p.Groups[1].Share != 0 {
 		t.Errorf("the second tier got %.3f", p.Groups[1].Share)
 	}
-	p := only(t, text+"events: [{at: 3s, do: refuse, on: mx}]\n", policies.RoundRobin)
+	// One without a place is waited for: tiers are not for when there is much to do.
+	p := only(t, strings.Replace(strings.Replace(text, "rate: 200", "rate: 150", 1), "count: 9, ", "", 1)+"pool: {max_connections: 3, queue_timeout: 1s}\n", policies.RoundRobin)
+	if p.Groups[1].Share != 0 || p.Deferred == 0 {
+		t.Errorf("the first tier is full: the second got %.3f, and %d were deferred", p.Groups[1].Share, p.Deferred)
+	}
+	p = only(t, text+"events: [{at: 3s, do: refuse, on: mx}]\n", policies.RoundRobin)
 	if p.Groups[1].Share < 0.5 || p.Deferred > p.Messages/20 {
 		t.Errorf("the first tier refuses: the second got %.3f, and %d were deferred", p.Groups[1].Share, p.Deferred)
 	}

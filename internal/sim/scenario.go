@@ -185,30 +185,6 @@ func (s *Scenario) coupled() bool {
 	return false
 }
 
-// rateAt is the rate of arrivals, messages a second, at a time.
-func (a *arrivals) rateAt(at int64) float64 {
-	rate, since := a.rate, int64(0)
-	for i := range a.changes {
-		c := &a.changes[i]
-		if at < int64(c.at) {
-			if c.ramp {
-				return rate + (c.rate-rate)*float64(at-since)/float64(int64(c.at)-since)
-			}
-			return rate
-		}
-		rate, since = c.rate, int64(c.at)
-	}
-	return rate
-}
-
-func (a *arrivals) highest() float64 {
-	highest := a.rate
-	for i := range a.changes {
-		highest = max(highest, a.changes[i].rate)
-	}
-	return highest
-}
-
 // most is how many messages are expected to arrive within a time.
 func (a *arrivals) most(within time.Duration) float64 {
 	sum, rate, since := 0.0, a.rate, time.Duration(0)

@@ -11,8 +11,15 @@ import (
 type step struct {
 	at   int64
 	do   action
+	ends bool // what has begun by the happening ends, and nothing else
 	conn int
 	of   *happening
+}
+
+// effect is what is the matter with a connector.
+type effect struct {
+	do action
+	of *happening
 }
 
 // makeScript lays out what happens, connector by connector.
@@ -31,30 +38,14 @@ func (w *world) makeScript() {
 
 // stage lays out one happening at one connector.
 func (w *world) stage(h *happening, conn int, at int64) {
-	add := func(at int64, do action) { w.script = append(w.script, step{at, do, conn, h}) }
-	if h.do == restart {
-		if h.lead > 0 {
-			add(at, drain)
-			at += int64(h.lead)
-		}
-		add(at, restart)
-		add(at+int64(h.lasts), back)
-		if h.lead > 0 {
-			add(at+int64(h.lasts), undrain)
-		}
-		return
+	add := func(at int64, do action, ends bool) { w.script = append(w.script, step{at, do, ends, conn, h}) }
+	if h.do == restart && h.lead > 0 {
+		add(at, drain, false)
+		at += int64(h.lead)
 	}
-	add(at, h.do)
-	if h.lasts == 0 {
-		return
-	}
-	switch h.do {
-	case drain:
-		add(at+int64(h.lasts), undrain)
-	case reweigh:
-		w.script = append(w.script, step{at + int64(h.lasts), reweigh, conn, &happening{weight: w.connectors[conn].spec.Weight}})
-	default:
-		add(at+int64(h.lasts), back)
+	add(at, h.do, false)
+	if h.lasts > 0 {
+		add(at+int64(h.lasts), h.do, true)
 	}
 }
 
@@ -73,27 +64,56 @@ func (w *world) named(names []string) []int {
 // play has a step happen.
 func (w *world) play(s *step) {
 	c := &w.connectors[s.conn]
-	switch s.do {
-	case slow:
-		c.factor = s.of.factor
-	case stuck:
-		c.mute = s.of.stage
-	case refuse:
-		c.refusing = true
-	case deferring:
-		c.deferring, c.share = s.of.stage, s.of.share
-	case restart:
-		c.restarting = true
-	case back:
-		c.factor, c.mute, c.refusing, c.share, c.restarting = 1, backend.Stages, false, 0, false
-	case drain, undrain:
-		w.flag(s.conn, s.do == drain)
-	case reweigh:
-		w.reweigh(s.conn, s.of.weight)
+	without := func(gone func(e effect) bool) { c.effects = slices.DeleteFunc(c.effects, gone) }
+	switch {
+	case s.ends:
+		without(func(e effect) bool { return e.of == s.of })
+	case s.do == back:
+		without(func(e effect) bool { return e.do != drain && e.do != reweigh })
+	case s.do == undrain:
+		without(func(e effect) bool { return e.do == drain })
+	default:
+		if s.of.lasts == 0 { // whatever there was of this kind is never seen again
+			without(func(e effect) bool { return e.do == s.do })
+		}
+		c.effects = append(c.effects, effect{s.do, s.of})
 	}
+	w.affect(s.conn)
 	w.note(s.conn)
-	if s.do == restart {
+	if s.do == restart && !s.ends {
 		w.lose(s.conn)
+	}
+}
+
+// affect works out how a connector is from all that is the matter with it. Of two
+// effects of one kind the later one counts, and when that ends the other again.
+func (w *world) affect(conn int) {
+	c := &w.connectors[conn]
+	c.factor, c.mute, c.refusing, c.share, c.restarting = 1, backend.Stages, false, 0, false
+	drained, weight := false, w.sc.groups[c.group].weight
+	for _, e := range c.effects {
+		switch e.do {
+		case slow:
+			c.factor = e.of.factor
+		case stuck:
+			c.mute = e.of.stage
+		case refuse:
+			c.refusing = true
+		case deferring:
+			c.deferring, c.share = e.of.stage, e.of.share
+		case restart:
+			c.restarting = true
+		case drain:
+			drained = true
+		case reweigh:
+			weight = e.of.weight
+		}
+	}
+	if drained != c.drained {
+		w.flag(conn, drained)
+	}
+	if weight != c.spec.Weight {
+		w.reweigh(conn, weight)
 	}
 }
 
@@ -185,7 +205,7 @@ func (w *world) lose(conn int) {
 	}
 	for _, l := range lost {
 		if t := &w.txns[l.txn]; t.gen == l.gen {
-			t.count(w.now)
+			t.count(w.now, true)
 			w.fail(l.txn, backend.Outcome{Verdict: backend.Failure, Why: "connection lost"})
 		}
 	}

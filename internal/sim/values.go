@@ -66,8 +66,8 @@ func flag(s string) (bool, *fault) {
 func duration(s string) (time.Duration, *fault) {
 	const remedy = "for example 30s, 1m30s or 2h"
 	d, err := time.ParseDuration(s)
-	switch _, number := strconv.ParseFloat(s, 64); {
-	case err != nil && number == nil:
+	switch f, number := strconv.ParseFloat(s, 64); {
+	case err != nil && number == nil && !math.IsNaN(f) && !math.IsInf(f, 0):
 		return 0, faultf("for example "+s+"s", "%q has no unit", s)
 	case err != nil:
 		return 0, faultf(remedy, "%q is not a duration", s)

@@ -28,6 +28,7 @@ type world struct {
 	free    []int32
 	live    int // transactions under way
 	sending int // replicas at which messages still arrive
+	room    int // for transactions under way
 
 	rng   *rand.Rand // of the connectors' times and of probes
 	tally *tally
@@ -52,6 +53,7 @@ type connector struct {
 	share      float64 // of 4xx at deferring
 	deferring  backend.Stage
 	drained    bool
+	effects    []effect // that are going on, in the order in which they began
 
 	touched bool   // something happens to it in this scenario
 	bad     bool   // it is slower than usual, or sick
@@ -79,6 +81,9 @@ type replica struct {
 	zipf     *rand.Zipf
 	arrive   *rand.Rand
 	left     int64 // messages still to arrive
+	turn     int64 // number of the last message among those of all replicas, where they come evenly
+	rushes   int   // bursts to come
+	over     bool  // only they do
 	closed   bool
 }
 
@@ -106,7 +111,7 @@ func (w *world) time() time.Time { return time.Unix(epoch, w.now) }
 
 // newWorld builds the world of some of the scenario's replicas.
 func newWorld(sc *Scenario, policy string, replicas []int) (*world, error) {
-	w := &world{sc: sc, policy: policy, tally: newTally(sc, len(replicas)), sending: len(replicas)}
+	w := &world{sc: sc, policy: policy, tally: newTally(sc, len(replicas)), sending: len(replicas), room: maxLive}
 	w.rng = rand.New(rand.NewPCG(sc.Seed, uint64(replicas[0])<<8|1))
 	w.makeConnectors()
 	w.makeScript()
@@ -120,10 +125,15 @@ func newWorld(sc *Scenario, policy string, replicas []int) (*world, error) {
 	for at := range w.script {
 		w.queue.push(event{at: w.script[at].at, kind: incident, arg: int32(at)})
 	}
+	rushes := 0
 	for i, b := range sc.arrivals.bursts {
-		w.queue.push(event{at: int64(b.at), kind: burst, arg: int32(i)})
+		if sc.within(int64(b.at)) {
+			w.queue.push(event{at: int64(b.at), kind: burst, arg: int32(i)})
+			rushes++
+		}
 	}
 	for i, r := range w.replicas {
+		r.rushes = rushes
 		w.queue.push(event{at: w.rng.Int64N(int64(health.Sitting)), kind: sitting, arg: int32(i)})
 		if r.left == 0 {
 			r.close()
@@ -244,13 +254,19 @@ func (w *world) run(ctx context.Context) error {
 		}
 		e := w.queue.pop()
 		w.now = e.at
-		w.handle(&e)
+		if err := w.handle(ctx, &e); err != nil {
+			return err
+		}
+		if w.live > w.room {
+			return fmt.Errorf("simulating %s: %v after the start more than %d messages are under way at once, as the connectors cannot keep up; "+
+				"lower the rate or the bursts, or give them more capacity", w.policy, time.Duration(w.now).Round(time.Millisecond), w.room)
+		}
 	}
 	w.endEpisodes()
 	return nil
 }
 
-func (w *world) handle(e *event) {
+func (w *world) handle(ctx context.Context, e *event) error {
 	switch e.kind {
 	case arrival:
 		r := w.replicas[e.arg]
@@ -269,8 +285,9 @@ func (w *world) handle(e *event) {
 	case incident:
 		w.play(&w.script[e.arg])
 	case burst:
-		w.rush(&w.sc.arrivals.bursts[e.arg])
+		return w.rush(ctx, &w.sc.arrivals.bursts[e.arg])
 	}
+	return nil
 }
 
 // sit has a replica's judge compare the connectors. Nobody judges any more when no

@@ -12,8 +12,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"weir/internal/yamltext"
 )
 
 // fault is what is wrong with a value, and what to write instead.
@@ -116,7 +117,7 @@ func (r *reader) open(data []byte) (value, bool) {
 		r.report(nil, "", faultf("a scenario is YAML in UTF-8", "not a text file"))
 		return value{}, false
 	}
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	file, err := yamltext.Parse(data)
 	if err != nil {
 		r.syntax(err)
 		return value{}, false
@@ -141,8 +142,12 @@ func (r *reader) open(data []byte) (value, bool) {
 
 func (r *reader) syntax(err error) {
 	p := problem{fault: fault{"not valid YAML: " + err.Error(), "check the indentation and the quotes around here"}}
+	var bound *yamltext.BoundError
 	var at yaml.Error
-	if errors.As(err, &at) {
+	switch {
+	case errors.As(err, &bound):
+		p = problem{bound.Line, bound.Column, "", fault{bound.What, bound.Remedy}}
+	case errors.As(err, &at):
 		p.what, _, _ = strings.Cut("not valid YAML: "+at.GetMessage(), "\n")
 		if tk := at.GetToken(); tk != nil && tk.Position != nil {
 			p.line, p.column = tk.Position.Line, tk.Position.Column
