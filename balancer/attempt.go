@@ -35,7 +35,7 @@ func (a *attempt) endBody() backend.Ticket {
 // there is none, with the reason in lastFault.
 func (t *transaction) move(limit time.Time) bool {
 	if t.s.pinned.Load() != nil || t.s.pinLost {
-		return t.attachPinned()
+		return t.attachPinned(limit)
 	}
 	for {
 		if t.lastFault.kind == faultUnwelcome {
@@ -125,7 +125,7 @@ func (t *transaction) leave(f *fault) {
 
 func (t *transaction) noteTry(b *backend.Backend, f *fault) {
 	t.lastFault = *f
-	t.rec.Tries = append(t.rec.Tries, Try{Backend: b.ID().String(), Why: f.String()})
+	t.noteTried(b.ID().String(), f.String())
 }
 
 // drop closes the attempt's connection and gives its place back.

@@ -32,7 +32,10 @@ func (s *session) authOffer() backend.Words {
 // forgetAuth takes the session back to before EHLO and AUTH, as STARTTLS (P23) and
 // XCLIENT do.
 func (s *session) forgetAuth() {
-	s.unpin()
+	if s.pinned.Load() != nil {
+		s.unpin()
+		s.offer = s.front.offer() // of all connectors again
+	}
 	s.auth = authentication{}
 }
 

@@ -3,6 +3,7 @@ package balancer_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -16,10 +17,11 @@ import (
 // directive changes a setting:
 //
 //	! a was MECHANISM...            what a's probes have seen it offer
+//	! a had LINE[|LINE]...          what else they have seen it offer
 //	! a is LINE[|LINE]...           what it says behind EHLO
 //	! a in POOL                     where it is, if not in internet
 //	! auth_pool=POOL                the listener goes by routes, all mail to internet
-//	! accept_domains=DOMAIN | lmtp | xclient
+//	! accept_domains=DOMAIN | lmtp | xclient | trust (in the sender's XCLIENT)
 //	! opportunistic                 TLS to connectors may fail
 //	! plain | starttls              how the listener has TLS, if not from the start
 //	! max_connections=N | errors=N | mail=D | command=D
@@ -36,6 +38,8 @@ func (p *authPlayer) directive(d string) error {
 		p.listener().AcceptDomains = []string{value}
 	case "xclient":
 		p.dialer.Identity, p.pool().Identity = connector.IdentityXCLIENT, connector.IdentityXCLIENT
+	case "trust":
+		p.listener().XClient = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	case "lmtp":
 		p.pool().LMTP = true
 	case "plain":
@@ -65,6 +69,12 @@ func (p *authPlayer) describe(name, rest string) error {
 	case "was":
 		caps := p.caps[name]
 		caps.Auth = backend.ParseWords(words)
+		p.caps[name] = caps
+	case "had":
+		caps := p.caps[name]
+		for line := range strings.SplitSeq(words, "|") {
+			caps.Announce(line)
+		}
 		p.caps[name] = caps
 	case "is":
 		p.puppets[name].offers = strings.Split(words, "|")

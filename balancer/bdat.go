@@ -11,30 +11,40 @@ import (
 // with it, its octets are consumed (P20); only when their number is unknown the
 // connection cannot go on (P21).
 func (s *session) onBdat(arg []byte) {
-	chunk, ok := smtp.ParseBdat(arg)
+	chunk, ok := s.parseChunk(arg)
 	if !ok {
-		s.reply(501, enhanced(5, 5, 4), "BDAT wants a number of octets")
-		s.finish("malformed BDAT")
 		return
 	}
+	outOfTurn := enhanced(5, 5, 1)
 	switch t := s.tx; {
 	case s.skipBdat.Code != 0:
 		s.refuseChunk(chunk)
 	case t == nil:
-		s.skipChunk(chunk, 503, "MAIL first")
+		s.skipChunk(chunk, 503, outOfTurn, "MAIL first", !s.putOff)
 	case len(t.accepted) == 0 && t.refused:
-		s.skipChunk(chunk, 554, "No valid recipients")
+		s.skipChunk(chunk, 554, outOfTurn, "No valid recipients", t.insists())
 	case len(t.accepted) == 0:
-		s.skipChunk(chunk, 503, "RCPT first")
+		s.skipChunk(chunk, 503, outOfTurn, "RCPT first", true)
 	default:
 		t.chunk(chunk)
 	}
 }
 
+// parseChunk understands what is behind BDAT, or ends the session.
+func (s *session) parseChunk(arg []byte) (smtp.Bdat, bool) {
+	chunk, ok := smtp.ParseBdat(arg)
+	if !ok {
+		s.reply(501, enhanced(5, 5, 4), "BDAT wants a number of octets")
+		s.finish("malformed BDAT")
+	}
+	return chunk, ok
+}
+
 // skipChunk consumes a chunk that cannot be taken, and has the ones behind it
-// answered alike until LAST or RSET.
-func (s *session) skipChunk(chunk smtp.Bdat, code int, text string) {
-	s.skipBdat = smtp.NewReply(code, enhanced(5, 5, 1), text+" (weir "+s.currentID()+")")
+// answered alike until LAST or RSET. Each counts as an error of the sender's where it
+// is to blame (P24).
+func (s *session) skipChunk(chunk smtp.Bdat, code int, enh smtp.EnhancedCode, text string, blame bool) {
+	s.skipBdat, s.skipBlame = smtp.NewReply(code, enh, text+" (weir "+s.currentID()+")"), blame
 	s.refuseChunk(chunk)
 }
 
@@ -43,6 +53,9 @@ func (s *session) refuseChunk(chunk smtp.Bdat) {
 		return
 	}
 	s.relay(&s.skipBdat)
+	if s.skipBlame || chunk == (smtp.Bdat{}) { // nobody needs empty ones before the last
+		s.erred()
+	}
 	if chunk.Last {
 		s.skipBdat.Reset()
 	}

@@ -48,11 +48,22 @@ func (s *session) onData(arg []byte) {
 
 // noRecipients answers content for nobody (P29).
 func (t *transaction) noRecipients() {
-	if t.refused {
-		t.s.reply(554, enhanced(5, 5, 1), "No valid recipients")
+	if !t.refused {
+		t.s.complain(503, enhanced(5, 5, 1), "RCPT first")
 		return
 	}
-	t.s.complain(503, enhanced(5, 5, 1), "RCPT first")
+	t.s.reply(554, enhanced(5, 5, 1), "No valid recipients")
+	if t.insists() {
+		t.s.erred()
+	}
+}
+
+// insists reports whether content for nobody comes not for the first time: once it may
+// have been pipelined before the recipients were refused.
+func (t *transaction) insists() bool {
+	again := t.forNobody
+	t.forNobody = true
+	return again
 }
 
 // receiveDots reads content up to CRLF.CRLF, and hands on what it has whenever

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -31,9 +32,7 @@ func (s *session) arrive() bool {
 // connection is closed without a word, as the PROXY specification demands.
 func (s *session) introduce() bool {
 	if contains(s.front.Proxy, s.client.Addr()) {
-		s.atBoundary.Store(true)
-		said, err := gate.ReadProxy(introducing{s.raw, s}, s.front.Timeouts.Greeting)
-		s.atBoundary.Store(false)
+		said, err := s.hearProxy()
 		switch {
 		case err != nil && s.leaving():
 			s.finish("shutting down before the PROXY header was here")
@@ -48,9 +47,31 @@ func (s *session) introduce() bool {
 		}
 		s.secured = securedByProxy(&said)
 	}
-	s.trusted = contains(s.front.XClient, s.client.Addr())
+	s.trusted = !s.anonymous() && contains(s.front.XClient, s.client.Addr())
 	return true
 }
+
+// proxyPatience is how long a proxy has for its header. It sends that at once, so what
+// is waited for is no more than a packet that is sent again, and again.
+const proxyPatience = 10 * time.Second
+
+// hearProxy reads the header. Whoever sends none takes up a place meanwhile, as
+// everybody does.
+func (s *session) hearProxy() (gate.Proxied, error) {
+	if !s.listener.gate.Knock() {
+		return gate.Proxied{}, errCrowd
+	}
+	defer s.listener.gate.Knocked()
+	s.atBoundary.Store(true)
+	defer s.atBoundary.Store(false)
+	return gate.ReadProxy(introducing{s.raw, s}, min(s.front.Timeouts.Greeting, proxyPatience))
+}
+
+var errCrowd = errors.New("too many connections have sent no PROXY header yet")
+
+// anonymous reports whether a proxy does not say who the sender is. Its address stands
+// for it then, but nothing that this one is trusted with is the sender's.
+func (s *session) anonymous() bool { return s.proxied != nil && s.proxied.Unknown() }
 
 // introducing is a connection whose proxy is waited for: a session that is to end does
 // not begin to.
@@ -73,7 +94,11 @@ func (c introducing) SetReadDeadline(t time.Time) error {
 
 // enter asks the gate for the client, and has somebody else make room where it is to.
 func (s *session) enter() bool {
-	entry := s.listener.gate.Enter(s, s.client.Addr(), time.Now())
+	ask := s.listener.gate.Enter
+	if s.anonymous() {
+		ask = s.listener.gate.EnterUnknown
+	}
+	entry := ask(s, s.client.Addr(), time.Now())
 	if entry.Visit == nil {
 		s.turnAway(entry.Refusal)
 		return false
@@ -82,7 +107,10 @@ func (s *session) enter() bool {
 	if entry.Sheds {
 		entry.Shed.makeRoom()
 	}
-	s.pause(entry.Delay)
+	if err := s.pause(entry.Delay); err != nil {
+		s.readFailed(err)
+		return false
+	}
 	return true
 }
 
@@ -174,29 +202,6 @@ func (s *session) earlyTalk() {
 	s.visit.Offend(gate.EarlyTalker, time.Now())
 	s.reply(554, enhanced(5, 5, 0), "Wait for the greeting before you speak")
 	s.finish("spoke before the greeting")
-}
-
-// pause waits, unless weir comes to its end.
-func (s *session) pause(d time.Duration) {
-	if d > 0 {
-		sleep(s.srv.base, d)
-	}
-}
-
-// tarpit holds back what is said to an offender. Not while a connector is waiting:
-// its place is worth more than the lesson.
-// It returns the time.
-func (s *session) tarpit() time.Time {
-	now := time.Now()
-	if s.visit == nil || s.upstream.Load() != nil {
-		return now
-	}
-	d := s.visit.Delay(now)
-	if d <= 0 {
-		return now
-	}
-	s.pause(d)
-	return time.Now()
 }
 
 // engage tells the gate that a transaction has begun, and disengage that the

@@ -115,8 +115,8 @@ func (s *session) onXClient(arg []byte) {
 		s.complainOf(err)
 		return
 	}
-	if s.claimed == nil {
-		s.claimed = new(smtp.Identity)
+	if s.claimed == nil || said.Says(smtp.AttrAddr) && s.claimed.Says(smtp.AttrAddr) {
+		s.claimed = new(smtp.Identity) // another client: nothing that was said of the one before holds
 	}
 	s.claimed.Merge(&said)
 	s.resetTransaction()

@@ -160,36 +160,6 @@ func TestRateOfConnections(t *testing.T) {
 	})
 }
 
-// P24: commands that lead nowhere are errors after a hundred of them, also where they
-// come at once; a recipient in between makes them good.
-func TestP24Junk(t *testing.T) {
-	for name, line := range map[string]string{"NOOP": "NOOP", "RSET": "RSET", "HELO": "HELO a.test", "VRFY": "VRFY b", "HELP": "HELP", "MAIL and RSET": "MAIL FROM:<>\r\nRSET"} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t, "a")
-			b.listener().Limits.Errors = 2
-			b.start(0)
-			s := b.dial()
-			s.envelope()
-			s.ask("RSET\r\n", "250 *")
-			if _, err := io.WriteString(s.nc, strings.Repeat(line+"\r\n", 150)); err != nil {
-				t.Fatal(err)
-			}
-			replies, err := io.ReadAll(s.in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines := strings.Split(string(replies), "\r\n")
-			per := strings.Count(line, "\r\n") + 1
-			if got := len(lines) - 2; got != 101*per { // the first RSET was one too
-				t.Errorf("%d commands were answered, want %d", got, 101*per)
-			}
-			if err := like(lines[len(lines)-2], "421 4.7.0 Too many errors (weir *)"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
 // A handshake for the sake of a refusal is not waited for longer than a goodbye.
 func TestRefusalNeedsNoHandshake(t *testing.T) {
 	t.Parallel()

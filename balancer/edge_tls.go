@@ -114,9 +114,10 @@ func worksPlain(verb smtp.Verb) bool {
 
 // demandTLS refuses a command until there is TLS.
 func (s *session) demandTLS(cmd smtp.Command) {
-	if chunk, ok := smtp.ParseBdat(cmd.Arg); ok && cmd.Verb == smtp.VerbBdat {
-		s.skipBdat = smtp.NewReply(530, enhanced(5, 7, 0), mustStartTLS)
-		s.refuseChunk(chunk) // its octets are no commands (P20)
+	if cmd.Verb == smtp.VerbBdat {
+		if chunk, ok := s.parseChunk(cmd.Arg); ok { // its octets are no commands (P20)
+			s.skipChunk(chunk, 530, enhanced(5, 7, 0), mustStartTLS, true)
+		}
 		return
 	}
 	s.complain(530, enhanced(5, 7, 0), mustStartTLS)

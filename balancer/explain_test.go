@@ -118,7 +118,7 @@ dr 50 true *
 internet 5 false *
 - a *`)
 	b.explains(fax, policies.Needs{Ext: backend.Ext8BitMIME}, `
-inbound routes[0] *.fax.test 554 554 5.6.3 No connector takes 8-bit content
+inbound routes[0] *.fax.test 555 555 5.5.4 *8BITMIME is not offered
 internet 5 false no eligible connector can take this message
 - a 0 10000 offers no 8BITMIME
 - b 0 10000 offers no 8BITMIME
@@ -133,6 +133,84 @@ internet 5 false *`)
 inbound routes[0] *.fax.test 451 451 4.4.4 No connector that can take this message is available
 internet 5 false no eligible connector can take this message
 *`)
+}
+
+// told is what a sender is told at MAIL or else at RCPT, without an id.
+func (b *bench) told(mail, rcpt string) string {
+	s := b.dial()
+	defer s.nc.Close()
+	s.ask("", "220 *")
+	for reply := s.say("EHLO client.test\r\n"); reply[3] == '-'; {
+		reply = s.say("")
+	}
+	reply := s.say(mail + "\r\n")
+	if reply[0] == '2' {
+		reply = s.say("RCPT TO:<" + rcpt + ">\r\n")
+	}
+	text, _, _ := strings.Cut(reply, " (weir ")
+	return text
+}
+
+// TestExplainWhatTheSenderIsTold: what is explained is what a sender is told who
+// says just that, at MAIL or at RCPT.
+func TestExplainWhatTheSenderIsTold(t *testing.T) {
+	b := newBench(t, "a", "b")
+	b.pools["b"] = "fax"
+	b.cfg.Pools = append(b.cfg.Pools, b.cfg.Pools[0])
+	b.cfg.Pools[1].Name = "fax"
+	b.caps["a"] = backend.Capabilities{Known: true, Ext: backend.Ext8BitMIME | backend.ExtSize, Size: 1 << 20}
+	b.caps["b"] = backend.Capabilities{Known: true, Ext: backend.ExtSize, Size: 1 << 20}
+	b.listener().Pool = ""
+	b.cfg.Routes = []policies.Route{
+		{Name: "routes[0]", Match: []string{"fax.test"}, To: []policies.Target{{Pool: "fax"}}},
+		{Name: "routes[1]", Match: []string{"mx.test", "x.org"}, To: []policies.Target{{Pool: "internet"}}},
+	}
+	b.start(0)
+	label := strings.Repeat("x", 300)
+	for _, x := range []struct {
+		mail, rcpt string
+		needs      policies.Needs
+		want       string
+	}{
+		{"MAIL FROM:<>", "b@x.org", policies.Needs{}, "250 *"},
+		{"MAIL FROM:<> SMTPUTF8", "b@x.org", policies.Needs{Ext: backend.ExtSMTPUTF8}, "555 5.5.4 *"},
+		{"MAIL FROM:<> BODY=8BITMIME", "b@x.org", policies.Needs{Ext: backend.Ext8BitMIME}, "250 *"},
+		{"MAIL FROM:<> BODY=8BITMIME", "1@fax.test", policies.Needs{Ext: backend.Ext8BitMIME}, "554 5.6.3 *"},
+		{"MAIL FROM:<> BODY=8BITMIME", "b@nowhere.test", policies.Needs{Ext: backend.Ext8BitMIME}, "550 5.7.1 *"},
+		{"MAIL FROM:<> SIZE=2000000", "b@nowhere.test", policies.Needs{Size: 2000000}, "552 5.3.4 *"},
+		{"MAIL FROM:<>", "bü@x.org", policies.Needs{}, "553 5.6.7 *"},
+		{"MAIL FROM:<>", "b@x..org", policies.Needs{}, "501 5.1.3 *"},
+		{"MAIL FROM:<>", "b@" + label + ".org", policies.Needs{}, "501 5.1.3 *"},
+		{"MAIL FROM:<>", "b@x.org,c@y.org", policies.Needs{}, "501 5.1.3 *"},
+		{"MAIL FROM:<>", `"a b"@x.org`, policies.Needs{}, "250 *"},
+		{"MAIL FROM:<>", "a b@x.org", policies.Needs{}, "501 5.1.3 *"},
+	} {
+		ex, err := b.server.Explain(&policies.Query{Rcpt: x.rcpt}, x.needs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply := b.told(x.mail, x.rcpt)
+		if err := like(reply, x.want); err != nil {
+			t.Errorf("%s %.40s: %v", x.mail, x.rcpt, err)
+		}
+		if x.want[0] == '2' {
+			reply = ""
+		}
+		if ex.Reply != reply {
+			t.Errorf("%s %.40s: explained %q, told %q", x.mail, x.rcpt, ex.Reply, reply)
+		}
+		for _, p := range ex.Pools {
+			if p.Used && ex.Code != 0 {
+				t.Errorf("%s %.40s: %s is used, whose sender is told %s", x.mail, x.rcpt, p.Pool, ex.Reply)
+			}
+		}
+	}
+	b.setHealth("a", backend.HealthDown)
+	b.setHealth("b", backend.HealthDown)
+	ex, _ := b.server.Explain(&policies.Query{Rcpt: "b@nowhere.test"}, policies.Needs{})
+	if reply := b.told("MAIL FROM:<>", "b@nowhere.test"); ex.Reply != reply || ex.Code != 451 {
+		t.Errorf("explained %q, told %q", ex.Reply, reply)
+	}
 }
 
 func TestExplainPanic(t *testing.T) {

@@ -126,8 +126,7 @@ func (e *explainer) others(candidates *policies.Candidates, view *backend.Pool) 
 // prefers reports whether affinity remembers the connector: by its name, which may
 // have another record by now.
 func (e *explainer) prefers(p *pool, c *policies.Candidate) bool {
-	b := p.policy.Preferred(&e.req)
-	return b != nil && b.ID() == c.ID()
+	return p.policy.Preferred(&e.req) == c.ID().Name
 }
 
 func explained(c *policies.Candidate, view *backend.Pool, why string) policies.Explained {

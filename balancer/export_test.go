@@ -23,3 +23,15 @@ func (s *Server) AtBoundary() bool {
 	}
 	return false
 }
+
+// Held shows tests how many sessions are held in the tarpit.
+func (s *Server) Held() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sess := range s.sessions {
+		if sess.held.Load() {
+			n++
+		}
+	}
+	return n
+}

@@ -60,17 +60,13 @@ func (t *transaction) forwarded(a *attempt, answers int, limit time.Time, sendEr
 
 // lacks returns why a connector cannot serve the transaction although it was taken
 // for one that can: what it says on this connection is less than what it was last
-// seen to offer (P31). Empty: it can. REQUIRETLS is nothing where there is no TLS
-// (RFC 8689 section 4.2.1).
+// seen to offer (P31). Empty: it can.
 func (t *transaction) lacks(u *upstream) string {
 	needs, caps := t.req.Needs, u.Capabilities()
 	if needs.Ext == 0 && needs.Size == 0 {
 		return ""
 	}
 	caps.Known = true // it has said what it has, be it nothing
-	if needs.Ext&backend.ExtRequireTLS != 0 && u.TLS() == nil {
-		caps.Ext &^= backend.ExtRequireTLS
-	}
 	if c := (policies.Candidate{Capabilities: caps}); c.Serves(needs) {
 		return ""
 	}

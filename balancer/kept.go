@@ -147,14 +147,10 @@ func (p *pool) tidy(now time.Time) {
 			delete(p.idle, b)
 		}
 	}
-	waiting := p.waiting
-	p.waiting = nil
+	p.waiting.wakeAll()
 	p.mu.Unlock()
 	for _, u := range gone {
 		u.backend.Traffic.Idle.Add(-1)
 		u.quit()
-	}
-	for _, w := range waiting {
-		close(w)
 	}
 }

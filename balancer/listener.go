@@ -157,7 +157,7 @@ func addrPort(addr net.Addr) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	ap := tcp.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port()) // networks have no zones
 }
 
 // sleep waits for d, or until ctx is done, which it reports as false.

@@ -9,7 +9,7 @@ func (s *Server) Waiting(pool string) int {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.waiting)
+	return len(p.waiting.list)
 }
 
 // ReplayMemory returns how many octets replay buffers hold now.

@@ -6,26 +6,33 @@ import (
 	"weir/policies"
 )
 
-// needs is what the sender asks of a connector by MAIL (P31). Content that may be
-// binary can only go by BDAT (RFC 3030 section 3).
-func (t *transaction) needs() policies.Needs {
+// needs is what the sender asks of a connector by MAIL.
+func (t *transaction) needs() policies.Needs { return needsOf(&t.mail) }
+
+// needsOf is what a MAIL asks of a connector (P31). Content that may be binary can
+// only go by BDAT (RFC 3030 section 3).
+func needsOf(mail *smtp.Mail) policies.Needs {
 	var n policies.Needs
-	if t.mail.Size > 0 {
-		n.Size = t.mail.Size + edgeRoom // as MAIL will declare it
+	if mail.Size > 0 {
+		n.Size = mail.Size + edgeRoom // as MAIL will declare it
 	}
-	n.Ext = backend.Extension(t.mail.Needs())
-	if t.mail.Body == smtp.BodyBinaryMIME {
+	n.Ext = backend.Extension(mail.Needs())
+	if mail.Body == smtp.BodyBinaryMIME {
 		n.Ext |= backend.ExtChunking
 	}
 	return n
 }
 
 // need takes in what a recipient asks of the connector, whichever gets the
-// transaction. It returns false when there is one already that does not offer it.
+// transaction. It returns false when somebody is accepted already at one that does
+// not offer it, or may be.
 func (t *transaction) need(r *recipient) bool {
 	ext := backend.Extension(r.Needs())
 	if t.at != nil && !t.at.Capabilities().Has(ext) {
-		return false
+		if len(t.wanted) > 0 || !t.free() {
+			return false
+		}
+		t.afresh(t.way)
 	}
 	t.req.Needs.Ext |= ext
 	return true
@@ -34,12 +41,18 @@ func (t *transaction) need(r *recipient) bool {
 // able checks that a pool of the way can serve what the sender asked for (P31),
 // and fixes the answer when none can.
 func (t *transaction) able() bool {
-	if t.req.Needs == (policies.Needs{}) || t.s.pinned.Load() != nil {
+	if t.req.Needs == (policies.Needs{}) {
 		return true
+	}
+	if u := t.s.pinned.Load(); u != nil {
+		return t.ableOn(u)
 	}
 	t.places = t.s.front.places(t.way, t.req.Needs, t.places[:0])
 	refusal, unable := unableAll(t.places, t.req.Needs)
 	if unable {
+		for i := range t.places {
+			t.noteUnable(t.places[i].pool)
+		}
 		t.decideIn(refusal)
 	}
 	return !unable

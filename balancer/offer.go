@@ -11,7 +11,8 @@ import (
 // edgeRoom is how many octets weir may add to a message: its Received line.
 const edgeRoom = 1 << 10
 
-// offer is what EHLO announces, steady for a session (P30).
+// offer is what EHLO announces, steady for a session (P30) but for AUTH: see
+// offerPinned.
 type offer struct {
 	ext  backend.Extension
 	size int64 // 0: no limit
@@ -37,7 +38,11 @@ const offeredByAll = backend.ExtDSN | backend.ExtBinaryMIME | backend.ExtDeliver
 
 // offer returns what the listener announces now.
 func (f *front) offer() offer {
-	o := f.offers.of(f.pools)
+	return f.bound(f.offers.of(f.pools))
+}
+
+// bound narrows an offer down to what the listener takes.
+func (f *front) bound(o offer) offer {
 	if limit := f.Limits.MessageSize; limit > 0 && (o.size == 0 || limit < o.size) {
 		o.size = limit
 	}
@@ -160,6 +165,7 @@ func (s *session) parameters() smtp.Extensions {
 
 // appendEHLO appends the answer to EHLO.
 func (s *session) appendEHLO(b []byte) []byte {
+	s.offerPinned()
 	b = append(append(append(b, "250-"...), s.front.hostname...), "\r\n250-PIPELINING\r\n250-SIZE"...)
 	if s.offer.size > 0 {
 		b = strconv.AppendInt(append(b, ' '), s.offer.size, 10)

@@ -19,8 +19,8 @@ type choice struct {
 	opened bool               // the policy of this turn was asked for an order
 	cursor policies.Cursor    // the place in that
 	full   *pool              // the first in which a connector had no place
-	tier   int                // the cost of the last connector that had no place in this turn
-	tiered bool               // there was one
+	tiers  policies.Tiers     // of this turn
+	waiter *waiter            // its place in a queue; nil: it waits in none
 	asked  []*backend.Backend // connectors that were tried
 	noted  []*backend.Backend // connectors that were passed over, as far as the record names them
 }
@@ -42,6 +42,9 @@ func (t *transaction) pick(limit time.Time) *backend.Backend {
 	}
 	if len(t.asked) == 0 {
 		t.lastFault = fault{kind: faultNoPlace}
+		for i := range t.places {
+			t.noteUnable(t.places[i].pool)
+		}
 	}
 	return nil
 }
@@ -72,24 +75,24 @@ func (t *transaction) tryPick() (b *backend.Backend, full *pool) {
 func (t *transaction) tryPlace(p *place) *backend.Backend {
 	policy := p.pool.policy
 	if !t.opened {
-		t.opened, t.tiered = true, false
+		t.opened, t.tiers = true, policies.Tiers{}
 		t.req.Now = time.Now()
 		policy.Start(&t.req, p.candidates(), &t.cursor)
 	}
 	for c := policy.Next(&t.cursor); c != nil; c = policy.Next(&t.cursor) {
-		if t.tiered && c.Cost != t.tier && len(t.asked) == 0 {
+		if t.tiers.End(c.Cost, len(t.asked) > 0) {
 			return nil
 		}
 		switch {
 		case slices.Contains(t.asked, c.Backend):
 		case !p.pool.usable(c.Backend):
 			t.passOver(p.pool, c.Backend)
-		case c.Acquire():
+		case p.pool.seat(c.Backend, t.waiter):
 			t.asked = append(t.asked, c.Backend)
 			t.pool, t.rec.Pool = p.pool, p.pool.Name
 			return c.Backend
 		default:
-			t.tier, t.tiered = c.Cost, true
+			t.tiers.Full(c.Cost)
 			if t.full == nil {
 				t.full = p.pool
 			}
@@ -99,39 +102,47 @@ func (t *transaction) tryPlace(p *place) *backend.Backend {
 	return nil
 }
 
-// queue waits for a place in a pool, up to the pool's queue timeout.
-func (t *transaction) queue(p *pool, limit time.Time) *backend.Backend {
-	until := time.Now().Add(p.QueueTimeout)
-	if limit.Before(until) {
-		until = limit
-	}
-	for {
-		w := p.enqueue()
-		b, full := t.tryPick()
-		switch {
-		case b != nil || full == nil:
-			p.leaveQueue(w)
-			return b
-		case full != p && time.Now().Before(until):
-			p.leaveQueue(w)
-			p = full // a reload has replaced it, or another pool has come first
-		case !wait(t.s.srv.base, w, until):
-			p.leaveQueue(w)
-			return nil
-		}
-	}
-}
-
-// maxPassed bounds how many connectors the record names that were passed over.
-const maxPassed = 4
+// Bounds of the tries that a record names.
+const (
+	maxPassed = 4  // connectors of one way that were passed over
+	maxTries  = 24 // of all ways
+)
 
 // passOver notes why a connector was not asked.
-func (t *transaction) passOver(p *pool, b *backend.Backend) {
+func (t *transaction) passOver(p *pool, b *backend.Backend) { t.note(b, p.whyPassed(b)) }
+
+// note has the record name it once, however many ways lead there.
+func (t *transaction) note(b *backend.Backend, why string) {
 	if len(t.noted) >= maxPassed || slices.Contains(t.noted, b) {
 		return
 	}
 	t.noted = append(t.noted, b)
-	t.rec.Tries = append(t.rec.Tries, Try{Backend: b.ID().String(), Why: p.whyPassed(b)})
+	if try := (Try{Backend: b.ID().String(), Why: why}); !slices.Contains(t.rec.Tries, try) {
+		t.noteTried(try.Backend, try.Why)
+	}
+}
+
+// noteTried has the record name who did not get the message, and why.
+func (t *transaction) noteTried(who, why string) {
+	if len(t.rec.Tries) < maxTries {
+		t.rec.Tries = append(t.rec.Tries, Try{Backend: who, Why: why})
+	}
+}
+
+// noteUnable notes of a pool's connectors why they cannot be asked.
+func (t *transaction) noteUnable(p *pool) {
+	members := p.view().Members
+	if len(members) == 0 {
+		t.noteTried(p.Name, "has no connector")
+	}
+	for _, m := range members {
+		switch {
+		case !m.Eligible:
+			t.note(m.Backend, stateOf(m))
+		case !serves(m, t.req.Needs):
+			t.note(m.Backend, lacks(m.Health.Capabilities, t.req.Needs))
+		}
+	}
 }
 
 // whyPassed says why a candidate gets no mail.
@@ -141,6 +152,8 @@ func (p *pool) whyPassed(b *backend.Backend) string {
 		return "is no member any more"
 	case !m.Eligible:
 		return "is no candidate any more: " + stateOf(m)
+	case hasPlace(b):
+		return "others wait for its places"
 	default:
 		return allTaken(b)
 	}

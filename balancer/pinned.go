@@ -1,8 +1,11 @@
 package balancer
 
 import (
+	"errors"
 	"time"
 
+	"weir/internal/backend"
+	"weir/internal/connector"
 	"weir/internal/smtp"
 )
 
@@ -62,9 +65,9 @@ func (s *Server) wakePinned() {
 }
 
 // attachPinned has the transaction go on over the connection that its session is
-// pinned to. It returns false when that is of no use any more; the fault is then
-// the last one.
-func (t *transaction) attachPinned() bool {
+// pinned to. It returns false when that is of no use any more, or not for this one;
+// the fault is then the last one.
+func (t *transaction) attachPinned(limit time.Time) bool {
 	u := t.s.pinned.Load()
 	if len(t.asked) > 0 || u == nil {
 		return false // it was tried, and there is no other
@@ -72,6 +75,11 @@ func (t *transaction) attachPinned() bool {
 	t.asked = append(t.asked, u.backend)
 	t.pool, t.rec.Pool = u.pool, u.pool.Name
 	t.attach(u)
+	return t.resetPinned(u) && t.renamePinned(u, limit)
+}
+
+// resetPinned ends at the connector what the transaction before has left open.
+func (t *transaction) resetPinned(u *upstream) bool {
 	if !u.began {
 		return true
 	}
@@ -83,6 +91,70 @@ func (t *transaction) attachPinned() bool {
 	}
 	u.began = false
 	return true
+}
+
+// renamePinned passes on what the sender has said in EHLO since, where the connector
+// knows the sender (P32). A refusal of the name is for this transaction's recipients
+// (P3a).
+func (t *transaction) renamePinned(u *upstream, limit time.Time) bool {
+	client := t.s.identity()
+	err := u.pool.dialer.Rename(u.Conn, client.HELO, t.deadline(backend.StageEHLO, time.Now(), limit))
+	var e *connector.Error
+	switch {
+	case errors.As(err, &e) && e.Reply.Code != 0 && e.Reply.Code != 421:
+		t.leaveKept(&fault{kind: faultUnwelcome, stage: backend.StageEHLO, why: e.Why(), reply: e.Reply})
+		return false
+	case err != nil:
+		f := lostBy(faultLost, backend.StageEHLO, err)
+		if out := u.out.Load(); out != nil {
+			f = out.fault(faultLost, backend.StageEHLO)
+		}
+		t.leave(&f)
+		return false
+	}
+	if why := t.lacks(u); why != "" {
+		t.leaveKept(&fault{kind: faultUnable, stage: backend.StageEHLO, why: why})
+		return false
+	}
+	return true
+}
+
+// leaveKept gives the attempt up, but not the connection: the next transaction may do
+// better.
+func (t *transaction) leaveKept(f *fault) {
+	t.noteTry(t.at.backend, f)
+	t.letGo(time.Now())
+}
+
+// ableOn checks that the connector to which the session is pinned can serve what the
+// sender asks for (P31), and fixes the answer when it cannot: there is no other one.
+func (t *transaction) ableOn(u *upstream) bool {
+	why := t.lacks(u)
+	if why == "" {
+		return true
+	}
+	t.rec.Pool = u.pool.Name
+	t.noteTried(u.backend.ID().String(), why)
+	refusal := words{552, enhanced(5, 3, 4), ""}
+	if missing := t.req.Needs.Ext &^ u.Capabilities().Ext; missing != 0 {
+		refusal = neverAble(missing)
+	}
+	refusal.Text = "The connector that you have authenticated to " + why
+	t.decideIn(refusal)
+	return false
+}
+
+// offerPinned has EHLO speak for the connector to which the session is pinned: no
+// other one gets its mail.
+func (s *session) offerPinned() {
+	u := s.pinned.Load()
+	if u == nil {
+		return
+	}
+	only := new(backend.Member)
+	only.Health.Capabilities = u.Capabilities()
+	only.Health.Capabilities.Known = true
+	s.offer = s.front.bound(offerOf([]*backend.Pool{{Members: []*backend.Member{only}}}, u.pool.LMTP))
 }
 
 // isPinned reports whether a connection is the one that the session is pinned to.

@@ -1,9 +1,7 @@
 package balancer
 
 import (
-	"context"
 	"crypto/tls"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +25,7 @@ type pool struct {
 	mu      sync.Mutex
 	retired bool                             // a reload has put it out of use
 	idle    map[*backend.Backend][]*upstream // last in, first out
-	waiting []chan struct{}                  // first in, first out
+	waiting waiters
 }
 
 // newPool makes a pool. What its policy has learned is kept where only other
@@ -116,62 +114,4 @@ func (p *pool) member(b *backend.Backend) *backend.Member {
 		return nil
 	}
 	return m
-}
-
-// release gives a transaction's place back and lets the first in the queue try,
-// which is the new pool's where a reload has replaced this one.
-func (p *pool) release(b *backend.Backend) {
-	b.Release()
-	p.latest().wakeFirst()
-}
-
-func (p *pool) wakeFirst() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.waiting) > 0 {
-		close(p.waiting[0])
-		p.waiting = p.waiting[1:]
-	}
-}
-
-// enqueue returns a channel that is closed when a place may have become free, or
-// the pool was replaced. Who enqueues tries once more before waiting, or it could
-// miss a release.
-func (p *pool) enqueue() chan struct{} {
-	w := make(chan struct{})
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.retired {
-		close(w)
-	} else {
-		p.waiting = append(p.waiting, w)
-	}
-	return w
-}
-
-// leaveQueue takes w out again. If it was its turn already, the next is woken.
-func (p *pool) leaveQueue(w chan struct{}) {
-	p.mu.Lock()
-	i := slices.Index(p.waiting, w)
-	if i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-	}
-	p.mu.Unlock()
-	if i < 0 {
-		p.latest().wakeFirst()
-	}
-}
-
-// wait blocks until w is closed, and reports false when ctx or the deadline
-// ends first.
-func wait(ctx context.Context, w <-chan struct{}, deadline time.Time) bool {
-	t := time.NewTimer(time.Until(deadline))
-	defer t.Stop()
-	select {
-	case <-w:
-		return true
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return false
 }

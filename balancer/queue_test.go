@@ -157,3 +157,69 @@ func TestQueueForWhoWasPassed(t *testing.T) {
 	_, _ = holder.nc.Close(), waiter.nc.Close()
 	b.leavesNothing()
 }
+
+// TestQueueIsFair: more senders than places, each coming again as soon as it is
+// served. Nobody who comes later goes first, so nobody waits for longer than all
+// others take together, which is less than the queue's time.
+func TestQueueIsFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t)
+		v.fakes = map[string]*fake{"a": v.fakes["a"]}
+		v.places = 1
+		v.cfg.Pools[0].QueueTimeout = 2 * time.Second
+		v.start()
+		const senders, rounds, holds = 9, 12, 150 * time.Millisecond
+		var wg sync.WaitGroup
+		for range senders {
+			s := v.sender().hello()
+			wg.Go(func() {
+				for range rounds {
+					s.ask("MAIL FROM:<from@client.test>\r\n", "250 *")
+					start := time.Now()
+					if reply := s.say("RCPT TO:<to@mx.test>\r\n"); reply[:3] != "250" || time.Since(start) > (senders-1)*holds {
+						t.Errorf("after %v: %s", time.Since(start), reply)
+					}
+					time.Sleep(holds)
+					s.ask("RSET\r\n", "250 *")
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// TestQueueKeepsBackOnlyWhoseTurnItIsNot: somebody who waits for the one connector
+// that can take his message keeps nobody away from another one.
+func TestQueueKeepsBackOnlyWhoseTurnItIsNot(t *testing.T) {
+	b := newBench(t, "a", "b")
+	b.pool().QueueTimeout = ceiling
+	b.caps["a"] = backend.Capabilities{Known: true, Ext: backend.Ext8BitMIME}
+	b.caps["b"] = backend.Capabilities{Known: true}
+	b.start(1)
+	holder, waiter, other := b.dial(), b.dial(), b.dial().hello()
+	answers := make(chan string, 1)
+	for _, s := range []*talker{holder, waiter} {
+		s.ask("", "220 *")
+		for reply := s.say("EHLO client.test\r\n"); reply[3] == '-'; {
+			reply = s.say("")
+		}
+		s.ask("MAIL FROM:<from@client.test> BODY=8BITMIME\r\n", "250 *")
+		go func() { answers <- s.say("RCPT TO:<to@mx.test>\r\n") }()
+		if s == holder {
+			<-answers
+		}
+	}
+	waitFor(t, "the waiter to wait", func() bool { return b.server.Waiting("internet") == 1 })
+	b.delivers(other) // at b
+	if n := b.connectors["b"].Heard("DATA"); n != 1 {
+		t.Errorf("b heard %d DATA", n)
+	}
+	holder.ask("RSET\r\n", "250 *")
+	if reply := <-answers; reply[:3] != "250" {
+		t.Errorf("got %q", reply)
+	}
+	for _, s := range []*talker{holder, waiter, other} {
+		_ = s.nc.Close()
+	}
+	b.leavesNothing()
+}

@@ -33,7 +33,7 @@ type Record struct {
 	RcptCount             int      // all recipients asked for
 	Accepted              int      // recipients that the connector took
 	Pool, Backend         string   // names; Backend is the connector that answered last; Pool is empty until the way is known
-	Tries                 []Try    // connectors that were left or passed over; of the latter only the first few
+	Tries                 []Try    // connectors that were left, passed over or out of question; of the latter two only the first few
 	Replays               int      // moves to another connector
 	Stage                 backend.Stage
 	Reached               bool       // whether any stage was reached, that is Stage means something
@@ -52,7 +52,8 @@ type Record struct {
 // MaxRecordedRcpts bounds the recipients that a [Record] names.
 const MaxRecordedRcpts = 50
 
-// Try is a connector that was asked and left, or passed over.
+// Try is a connector that was asked and left, or not asked; or the name of a pool
+// that has none.
 type Try struct {
 	Backend string `json:"backend"`
 	Why     string `json:"why"`

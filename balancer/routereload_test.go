@@ -86,8 +86,9 @@ func TestReloadPoolToRoutes(t *testing.T) {
 	b.leavesNothing()
 }
 
-// The pool of the way is gone before the first recipient, and while its connector
-// has the transaction: the next pool of the way takes it.
+// The pool of the way is gone before the first recipient, which then goes by the new
+// routes, and while its connector has the transaction: the next pool of the way takes
+// that.
 func TestReloadRemovesPoolOfWay(t *testing.T) {
 	b := newRouted(t)
 	b.start(0)
@@ -96,8 +97,8 @@ func TestReloadRemovesPoolOfWay(t *testing.T) {
 	busy.toFax()
 	withoutFax(b)
 	held.ask("RCPT TO:<100@fax.test>\r\n", "250 *")
-	if n := b.member("c").InFlight(); n != 1 {
-		t.Errorf("%d in flight at the next pool", n)
+	if n := b.member("a").InFlight(); n != 1 {
+		t.Errorf("%d in flight at the new pool", n)
 	}
 	busy.ask("DATA\r\n", "354 *")
 	b.connectors["b"].DropConnections(false)

@@ -44,11 +44,15 @@ func (s *session) flush() error {
 	if s.deaf {
 		return errDeaf // one deadline was enough
 	}
-	if err := s.raw.SetWriteDeadline(s.tarpit().Add(s.front.Timeouts.Command)); err != nil {
+	gone := s.tarpit()
+	if err := s.raw.SetWriteDeadline(time.Now().Add(s.front.Timeouts.Command)); err != nil {
 		return err
 	}
 	_, err := s.nc.Write(s.out)
 	s.deaf = err != nil
+	if err == nil {
+		err = gone // it may listen still, if it has only ended its half
+	}
 	if s.out = s.out[:0]; cap(s.out) > idleBuffer {
 		s.out = nil
 	}
@@ -85,18 +89,6 @@ func (s *session) currentID() string {
 func (s *session) complain(code int, enh smtp.EnhancedCode, text string) {
 	s.reply(code, enh, text)
 	s.erred()
-}
-
-// maxJunk is how many commands in a row may lead nowhere before each of them counts as
-// an error. To keep a connection alive takes fewer between two messages.
-const maxJunk = 100
-
-// junk counts a command that brings no message any further: a flood of them lasts no
-// longer than one of errors does (P24).
-func (s *session) junk() {
-	if s.idle++; s.idle > maxJunk {
-		s.erred()
-	}
 }
 
 // erred counts an error of the sender's.

@@ -30,18 +30,18 @@ type session struct {
 	client   netip.AddrPort // whom raw is of, or whom a trusted proxy or XCLIENT speaks for
 	began    time.Time
 
-	helo     string
-	extended bool // EHLO was said, not HELO
-	offer    offer
-	errors   int
-	idle     int // commands that led nowhere, since the last recipient
-	messages int
-	tx       *transaction  // nil between transactions
-	skipBdat smtp.Reply    // Code > 0: every chunk until LAST or RSET gets this (P20)
-	end      string        // why the session is over; empty while it goes on
-	putOff   bool          // MAIL was refused by weir: what was pipelined behind it is no error of the sender's
-	deaf     bool          // the sender takes no replies any more
-	slack    time.Duration // how long the sender may still let weir wait for content: it grows with what comes
+	helo      string
+	extended  bool // EHLO was said, not HELO
+	offer     offer
+	errors    int
+	messages  int
+	tx        *transaction  // nil between transactions
+	skipBdat  smtp.Reply    // Code > 0: every chunk until LAST or RSET gets this (P20)
+	skipBlame bool          // and is an error of the sender's
+	end       string        // why the session is over; empty while it goes on
+	putOff    bool          // MAIL was refused by weir: what was pipelined behind it is no error of the sender's
+	deaf      bool          // the sender takes no replies any more
+	slack     time.Duration // how long the sender may still let weir wait for content: it grows with what comes
 
 	// The edge: see edge.go, edge_tls.go, edge_client.go.
 	visit     *gate.Visit[*session] // nil: not inside
@@ -55,6 +55,7 @@ type session struct {
 
 	shed       atomic.Bool // is to make room for another
 	atBoundary atomic.Bool // waiting for a command outside of any transaction
+	held       atomic.Bool // in the tarpit, see pause
 
 	auth authentication
 
@@ -85,9 +86,9 @@ func newID() string {
 	return base32.HexEncoding.EncodeToString(b[:])[:12]
 }
 
-// wake brings a session that waits at a boundary to look around.
+// wake brings a session that waits at a boundary, or in the tarpit, to look around.
 func (s *session) wake() {
-	if s.atBoundary.Load() {
+	if s.atBoundary.Load() || s.held.Load() {
 		s.interrupt()
 	}
 }

@@ -32,10 +32,11 @@ type transaction struct {
 	began time.Time
 	mail  smtp.Mail
 
-	group    []recipient // gathered, not yet answered
-	wanted   []int       // those of the group that a connector is to answer
-	accepted []smtp.Rcpt // the sender was told that these are fine
-	refused  bool        // some recipient was refused
+	group     []recipient // gathered, not yet answered
+	wanted    []int       // those of the group that a connector is to answer
+	accepted  []smtp.Rcpt // the sender was told that these are fine
+	refused   bool        // some recipient was refused
+	forNobody bool        // content has come when all had been
 
 	choice
 	at         *attempt // the connector that has the transaction now
@@ -64,7 +65,7 @@ type recipient struct {
 	smtp.Rcpt
 	reply       smtp.Reply
 	byConnector bool
-	own         bool // weir has answered: no connector is asked
+	answered    bool // no connector is asked, or none any more
 }
 
 func newTransaction() *transaction { return &transaction{} }
@@ -89,7 +90,7 @@ func (s *session) begin(mail smtp.Mail) {
 func (t *transaction) gather(rcpt smtp.Rcpt) {
 	if n := len(t.group); n < cap(t.group) {
 		t.group = t.group[:n+1] // its reply's buffer is used again
-		t.group[n].Rcpt, t.group[n].byConnector, t.group[n].own = rcpt, false, false
+		t.group[n].Rcpt, t.group[n].byConnector, t.group[n].answered = rcpt, false, false
 		t.group[n].reply.Reset()
 	} else {
 		t.group = append(t.group, recipient{Rcpt: rcpt})
@@ -106,20 +107,9 @@ func (t *transaction) flushGroup(withData bool) {
 	if len(t.group) == 0 {
 		return
 	}
-	t.route()
-	switch {
-	case t.verdict.Code != 0 || len(t.wanted) == 0:
-	case t.takesOne():
-		t.envelopeOfOne()
-	default:
-		t.envelope(withData)
-	}
+	t.answerGroup(withData)
 	for i := range t.group {
 		r := &t.group[i]
-		if t.verdict.Code != 0 && !r.own {
-			r.reply.CopyFrom(&t.verdict)
-			r.byConnector = t.verdictByConnector
-		}
 		t.s.relay(&r.reply)
 		t.rec.Reply.CopyFrom(&r.reply)
 		t.rec.ByConnector = r.byConnector
@@ -138,17 +128,17 @@ func (t *transaction) flushGroup(withData bool) {
 
 // envelope has the wanted recipients answered by a connector. The answers are in
 // the group afterwards, unless there is a verdict.
-func (t *transaction) envelope(withData bool) {
+func (t *transaction) envelope(withData bool, limit time.Time) {
 	if len(t.asked) == 0 && !t.settleIn() {
 		return
 	}
-	t.reach(goalEnvelope, withData, time.Now().Add(totalRcpt))
+	t.reach(goalEnvelope, withData, limit)
 }
 
 // envelopeOfOne is envelope where a transaction takes one recipient (P35): they are
 // asked for in turn until one is accepted, and those behind it go into others. DATA
 // waits for them: LMTP has no answer to a lone dot (RFC 2033 section 4.2).
-func (t *transaction) envelopeOfOne() {
+func (t *transaction) envelopeOfOne(limit time.Time) {
 	wanted, taken := t.wanted, len(t.accepted) > 0
 	for i := 0; i < len(wanted) && t.verdict.Code == 0; i++ {
 		r := &t.group[wanted[i]]
@@ -157,7 +147,7 @@ func (t *transaction) envelopeOfOne() {
 			continue
 		}
 		t.wanted = wanted[i : i+1]
-		t.envelope(false)
+		t.envelope(false, limit)
 		taken = r.reply.Class() == 2
 	}
 	t.wanted = wanted

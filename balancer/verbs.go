@@ -22,6 +22,9 @@ func (s *session) dispatch(line []byte) {
 		s.tooOld()
 		return
 	}
+	if cmd.Verb == smtp.VerbMail && s.tx == nil {
+		s.refresh()
+	}
 	if s.front.TLS == TLSRequired && s.secured == nil && !worksPlain(cmd.Verb) {
 		s.demandTLS(cmd)
 		return
@@ -59,13 +62,10 @@ func (s *session) onOther(verb smtp.Verb) {
 	switch verb {
 	case smtp.VerbNoop:
 		s.reply(250, enhanced(2, 0, 0), "OK")
-		s.junk()
 	case smtp.VerbHelp:
 		s.reply(214, enhanced(2, 0, 0), "See RFC 5321")
-		s.junk()
 	case smtp.VerbVrfy:
 		s.reply(252, enhanced(2, 5, 1), "Send some mail, it will be tried")
-		s.junk()
 	case smtp.VerbHTTP:
 		s.reply(421, enhanced(4, 7, 0), "This is SMTP, not HTTP")
 		s.finish("HTTP on the SMTP port")
@@ -82,7 +82,6 @@ func (s *session) onHello(cmd smtp.Command) {
 		s.complain(501, enhanced(5, 5, 4), "A host name is wanted")
 		return
 	}
-	defer s.junk()
 	s.resetTransaction()
 	s.helo, s.extended = name, cmd.Verb == smtp.VerbEHLO
 	if s.claimed != nil && s.claimed.Known&smtp.AttrHelo != 0 {
@@ -102,7 +101,6 @@ func (s *session) onRset(arg []byte) {
 	}
 	s.resetTransaction()
 	s.reply(250, enhanced(2, 0, 0), "OK")
-	s.junk()
 }
 
 func (s *session) resetTransaction() {
@@ -122,9 +120,6 @@ func (s *session) onQuit() {
 // onMail checks MAIL and holds it: the pool is not known before the first
 // recipient is.
 func (s *session) onMail(arg []byte) {
-	if s.tx == nil {
-		s.refresh()
-	}
 	limits := &s.front.Limits
 	switch {
 	case s.helo == "":
@@ -150,7 +145,7 @@ func (s *session) onMail(arg []byte) {
 	case s.offer.size > 0 && mail.Size > s.offer.size:
 		s.tx.end(tooLarge(s.offer.size), Rejected)
 	case s.pinned.Load() == nil && !s.front.anybody():
-		s.tx.end(noConnector, Deferred)
+		s.tx.nobodyAnywhere()
 	default:
 		s.reply(250, enhanced(2, 1, 0), "Sender OK")
 	}
@@ -184,10 +179,12 @@ func (s *session) onRcpt(arg []byte) {
 		s.reply(452, enhanced(4, 5, 3), "Too many recipients, send the rest in another transaction")
 		return
 	}
-	s.idle = 0
 	t.gather(rcpt)
-	if s.auth.mechanism == "" && !s.front.accept(rcpt.To) { // who has authenticated sends to anybody
-		t.answer(&t.group[len(t.group)-1], notAccepted)
+	if told, unwelcome := s.front.unwelcome(rcpt.To); unwelcome && s.auth.mechanism == "" { // who has authenticated sends to anybody
+		t.answer(&t.group[len(t.group)-1], told)
+		t.flushGroup(false)
+		s.erred()
+		return
 	}
 	next := smtp.VerbUnknown
 	if line, here := s.in.PeekCommand(); here {

@@ -73,7 +73,7 @@ func limitFields(l *balancer.Limits) []field {
 		{"session", scalar(&l.Session, durationOrZero)},
 		{"allow", scalars(&l.Allow, network)},
 		{"deny", scalars(&l.Deny, network)},
-		{"tarpit", scalar(&l.Tarpit, durationOrZero)},
+		{"tarpit", scalar(&l.Tarpit, tarpit)},
 	}
 }
 

@@ -57,6 +57,19 @@ func durationOrZero(s string) (time.Duration, *fault) {
 	return d, nil
 }
 
+// longestTarpit leaves a sender that waits for its greeting, for which it is held back
+// twice, within its own patience: 5 minutes (RFC 5321 section 4.5.3.2.1).
+const longestTarpit = 2 * time.Minute
+
+// tarpit is [durationOrZero] for holding back replies.
+func tarpit(s string) (time.Duration, *fault) {
+	d, bad := durationOrZero(s)
+	if bad == nil && d > longestTarpit {
+		return 0, faultf("use up to 2m", "%q is too long: honest senders wait 5 minutes for a reply, and twice this for the greeting", s)
+	}
+	return d, bad
+}
+
 // size accepts octets above 0, as a number or in KiB, MiB or GiB.
 func size(s string) (int64, *fault) {
 	n, bad := sizeOrZero(s)

@@ -171,13 +171,13 @@ func unbracketed(text string) string {
 	return text
 }
 
-// isMailbox is less strict than the SMTP side, which has the last word; it finds
-// what was certainly not meant for an address.
+// isMailbox finds what was certainly not meant for an address. Whether it is one the
+// router judges, as it would of a sender's: its answer has the words.
 func isMailbox(text string) bool {
 	const longest = 1024 // as an SMTP path may be here
 	at := strings.LastIndexByte(text, '@')
 	return at > 0 && at < len(text)-1 && len(text) <= longest && !strings.ContainsFunc(text, func(r rune) bool {
-		return r <= ' ' || r == 0x7f || r == '<' || r == '>' || r == '\uFFFD'
+		return r < ' ' || r == 0x7f || r == '\uFFFD'
 	})
 }
 

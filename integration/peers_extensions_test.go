@@ -72,7 +72,7 @@ func (h *mailHost) reportTo(t *testing.T, to string) (text string) {
 	return text
 }
 
-// TestPeers_NeedsFindTheAble: what only one connector of a pool can do goes there: in TLS that stays required (REQUIRETLS), and
+// TestPeers_NeedsFindTheAble: what only one connector of a pool can do goes there: in TLS that stays required (REQUIRETLS, to who is verified), and
 // with octets that are no lines (BINARYMIME). No server at hand offers these, so that one is scripted; the other is a Postfix.
 func TestPeers_NeedsFindTheAble(t *testing.T) {
 	t.Parallel()
@@ -82,9 +82,9 @@ func TestPeers_NeedsFindTheAble(t *testing.T) {
 	h.secured(ca)
 	both := h.smtpd("both", wrapped, needsTLS)
 	h.start()
-	able := (&scripted{tls: ca.server("able.test.example"), offers: []string{"8BITMIME", "CHUNKING", "BINARYMIME", "REQUIRETLS", "PIPELINING"}}).start(t)
+	able := (&scripted{tls: ca.server(h.host), offers: []string{"8BITMIME", "CHUNKING", "BINARYMIME", "REQUIRETLS", "PIPELINING"}}).start(t)
 	l := startLanes(t,
-		lane{name: "both", backends: []string{both, able.addr}, tls: "{mode: implicit}", edge: ca.edge("starttls")},
+		lane{name: "both", backends: []string{both, able.addr}, tls: fmt.Sprintf("{mode: implicit, verify: true, ca: %q, server_name: %s}", ca.file, h.host), edge: ca.edge("starttls")},
 		lane{name: "binary", backends: []string{able.addr}, tls: "{mode: implicit}"})
 
 	t.Run("P31 REQUIRETLS, offered only in TLS", func(t *testing.T) {

@@ -14,7 +14,8 @@ type Gate[S any] struct {
 	rules atomic.Pointer[rules]
 
 	mu        sync.Mutex
-	inside    int        // visits
+	inside    int        // visits, and those who knock
+	knocking  int        // connections whose proxy has yet to say for whom it speaks
 	shedding  int        // visits that are to go and have not yet gone
 	clients   table[int] // visits, where there are any
 	crowd     *crowd[S]  // visits but for those that are exempt or being shed
@@ -63,7 +64,8 @@ const (
 	offenderPlaces = 1 << 14
 )
 
-// Inside is how many visits there are, those that are being shed among them.
+// Inside is how many places are taken: by visits, those that are being shed among
+// them, and by those who knock.
 func (g *Gate[S]) Inside() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -73,12 +75,22 @@ func (g *Gate[S]) Inside() int {
 // Enter asks for a client that has connected from addr. The time it takes does not
 // depend on how many are inside.
 func (g *Gate[S]) Enter(owner S, addr netip.Addr, now time.Time) Entry[S] {
-	addr = addr.Unmap()
+	return g.enter(owner, addr, true, now)
+}
+
+// EnterUnknown asks for a client of which the proxy at addr does not say the address.
+// It counts as that proxy, but what is exempt there is not exempt here: it may be anybody.
+func (g *Gate[S]) EnterUnknown(owner S, addr netip.Addr, now time.Time) Entry[S] {
+	return g.enter(owner, addr, false, now)
+}
+
+func (g *Gate[S]) enter(owner S, addr netip.Addr, known bool, now time.Time) Entry[S] {
+	addr = addr.Unmap().WithZone("")
 	r := g.rules.Load()
 	if !r.admits(addr) {
 		return Entry[S]{Refusal: Refuse(Denied)}
 	}
-	v := &Visit[S]{gate: g, owner: owner, spared: r.spares(addr)}
+	v := &Visit[S]{gate: g, owner: owner, spared: known && r.spares(addr)}
 	var from key
 	if addr.IsValid() {
 		v.client, from = keys(addr)

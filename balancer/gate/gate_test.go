@@ -271,3 +271,22 @@ func TestReloadKeepsCounts(t *testing.T) {
 	g.Limit(Limits{Connections: 2})
 	refused(t, g, "192.0.2.1", 0, TooMany)
 }
+
+// TestWhoIsUnknown: a client of which a proxy does not say the address counts as the
+// proxy, and is not exempt as that is.
+func TestWhoIsUnknown(t *testing.T) {
+	proxy := []netip.Prefix{netip.MustParsePrefix("fe80::/10")}
+	g := New[string](Limits{PerIP: 1, Exempt: proxy}, start)
+	for range 3 {
+		if e := g.Enter("known", addr("fe80::1"), start); e.Visit == nil {
+			t.Fatalf("an exempt client is refused: %+v", e.Refusal)
+		}
+	}
+	if e := g.EnterUnknown("unknown", addr("fe80::1"), start); e.Refusal.Reason != TooManyPerIP {
+		t.Errorf("an unknown client of an exempt proxy: %+v", e)
+	}
+	g.Limit(Limits{Deny: proxy})
+	if e := g.Enter("with a zone", addr("fe80::1%eth0"), start); e.Refusal.Reason != Denied {
+		t.Errorf("an address with a zone: %+v", e)
+	}
+}

@@ -32,10 +32,10 @@ const (
 // printable; empty: it did not say.
 type Proxied struct {
 	Version int  // 1 or 2
-	Local   bool // the proxy speaks for itself, as its probes do (v2 LOCAL, v1 UNKNOWN)
+	Local   bool // the proxy speaks for itself, as its probes do (v2 LOCAL)
 
-	// Not valid where the proxy speaks for itself, or for a client without a network address:
-	// then the addresses of the connection stand.
+	// Not valid where the proxy speaks for itself: then the addresses of the connection
+	// stand. Nor for a client of which it does not know the address: see [Proxied.Unknown].
 	Client, Server netip.AddrPort
 
 	Authority string // the name that the client asked for (SNI)
@@ -46,6 +46,11 @@ type Proxied struct {
 	CN        string // of the client's certificate
 	Verified  bool   // the client gave a certificate, and the proxy has verified it
 }
+
+// Unknown reports whether there is a client of which the proxy does not say the address
+// (v1 UNKNOWN, v2 UNSPEC, a socket in the file system). It may be anybody, so nothing
+// that the proxy itself is trusted with is for it.
+func (p *Proxied) Unknown() bool { return !p.Local && !p.Client.IsValid() }
 
 // ReadProxy reads the header that a trusted peer has to send before anything else,
 // within patience. It takes exactly the header from the connection: what is behind
@@ -187,8 +192,8 @@ func parseProxy(raw []byte) (Proxied, error) {
 	if err != nil {
 		return Proxied{}, &ProxyError{ProxyMalformed, words(err)}
 	}
-	p := Proxied{Version: int(header.Version), Local: header.Command.IsLocal() && !unknown}
-	if p.Local {
+	p := Proxied{Version: int(header.Version), Local: header.Command.IsLocal() && header.Version == 2 && !unknown}
+	if p.Local || header.Command.IsLocal() && header.Version == 1 {
 		return p, nil // whatever else it holds is to be skipped
 	}
 	if header.Version == 2 {
@@ -217,5 +222,5 @@ func words(err error) error {
 
 func unmapped(a *net.TCPAddr) netip.AddrPort {
 	ap := a.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }

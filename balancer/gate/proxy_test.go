@@ -55,6 +55,8 @@ func headers() map[string]struct {
 		string(tlv(proxyproto.PP2_SUBTYPE_SSL_VERSION, "TLSv1.3"))+
 		string(tlv(proxyproto.PP2_SUBTYPE_SSL_CIPHER, "TLS_AES_128_GCM_SHA256"))+
 		string(tlv(proxyproto.PP2_SUBTYPE_SSL_CN, "mta.example.com")))
+	plain := slices.Clone(tls)
+	plain[3] &^= 1 // PP2_CLIENT_SSL
 	said := slices.Concat(from4, tlv(proxyproto.PP2_TYPE_ALPN, "smtp"), tlv(proxyproto.PP2_TYPE_AUTHORITY, "mx\r\n\x00.example"),
 		tlv(proxyproto.PP2_TYPE_NOOP, "padding"), tlv(proxyproto.PP2_TYPE_UNIQUE_ID, "a1"), tls)
 	client, server := ap("192.0.2.7:12345"), ap("198.51.100.1:25")
@@ -67,9 +69,9 @@ func headers() map[string]struct {
 		"v1 TCP6":           {[]byte("PROXY TCP6 2001:db8::7 ::1 12345 25\r\n"), Proxied{Version: 1, Client: ap("[2001:db8::7]:12345"), Server: ap("[::1]:25")}},
 		"v1 TCP6 shortest":  {[]byte("PROXY TCP6 :: :: 0 0\r\n"), Proxied{Version: 1, Client: ap("[::]:0"), Server: ap("[::]:0")}},
 		"v1 TCP6 mapped":    {[]byte("PROXY TCP6 ::ffff:192.0.2.7 ::ffff:198.51.100.1 12345 25\r\n"), Proxied{Version: 1, Client: client, Server: server}},
-		"v1 UNKNOWN":        {[]byte("PROXY UNKNOWN\r\n"), Proxied{Version: 1, Local: true}},
-		"v1 UNKNOWN longer": {[]byte("PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n"), Proxied{Version: 1, Local: true}},
-		"v1 longest":        {[]byte("PROXY UNKNOWN " + strings.Repeat("f", 91) + "\r\n"), Proxied{Version: 1, Local: true}},
+		"v1 UNKNOWN":        {[]byte("PROXY UNKNOWN\r\n"), Proxied{Version: 1}},
+		"v1 UNKNOWN longer": {[]byte("PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n"), Proxied{Version: 1}},
+		"v1 longest":        {[]byte("PROXY UNKNOWN " + strings.Repeat("f", 91) + "\r\n"), Proxied{Version: 1}},
 		"v2 TCP4":           {v2(0x21, 0x11, from4...), Proxied{Version: 2, Client: client, Server: server}},
 		"v2 TCP6":           {v2(0x21, 0x21, from6...), Proxied{Version: 2, Client: ap("[2001:db8::7]:12345"), Server: server}},
 		"v2 LOCAL":          {v2(0x20, 0), Proxied{Version: 2, Local: true}},
@@ -82,7 +84,8 @@ func headers() map[string]struct {
 			Version: 2, Client: client, Server: server, ALPN: "smtp", Authority: `mx\r\n\x00.example`, UniqueID: "a1",
 			TLS: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256", CN: "mta.example.com", Verified: true,
 		}},
-		"v2 large": {v2(0x21, 0x11, slices.Concat(from4, tlv(proxyproto.PP2_TYPE_NOOP, strings.Repeat("x", 4000)))...), Proxied{Version: 2, Client: client, Server: server}},
+		"v2 no TLS": {v2(0x21, 0x11, slices.Concat(from4, plain)...), Proxied{Version: 2, Client: client, Server: server}},
+		"v2 large":  {v2(0x21, 0x11, slices.Concat(from4, tlv(proxyproto.PP2_TYPE_NOOP, strings.Repeat("x", 4000)))...), Proxied{Version: 2, Client: client, Server: server}},
 	}
 }
 
@@ -115,6 +118,9 @@ func TestProxyHeaderIsReadAndNothingBehindIt(t *testing.T) {
 			got, err := ReadProxy(near, time.Minute)
 			if err != nil || got != tt.want {
 				t.Fatalf("%+v, %v\nwant %+v", got, err, tt.want)
+			}
+			if unknown := !strings.Contains(name, "LOCAL") && !tt.want.Client.IsValid(); got.Unknown() != unknown {
+				t.Errorf("unknown: %v, want %v", got.Unknown(), unknown)
 			}
 			rest := make([]byte, len(behind))
 			if _, err := io.ReadFull(near, rest); err != nil || string(rest) != behind {

@@ -39,7 +39,12 @@ func (p *Proxied) more(header *proxyproto.Header, raw []byte) error {
 	return nil
 }
 
+// tls takes in what is said of the client's TLS. Without the bit that says that there
+// is any, the rest means nothing (section 2.2.6).
 func (p *Proxied) tls(ssl tlvparse.PP2SSL) {
+	if !ssl.ClientSSL() {
+		return
+	}
 	said := func(s string, _ bool) string { return printable(s) }
 	p.TLS, p.Cipher, p.CN = said(ssl.SSLVersion()), said(ssl.SSLCipher()), said(ssl.ClientCN())
 	// Verify is 0 as well where there was no certificate.

@@ -16,6 +16,7 @@ type Conn struct {
 	wire       *wire    // the socket, written to with patience
 	ear        ear
 	secure     *tls.Conn     // over wire; nil in plaintext
+	proven     bool          // TLS showed a certificate that had to be verified, and was
 	stream     io.ReadWriter // wire or secure
 	transcript Transcript
 	buffers    *smtp.Buffers
@@ -79,10 +80,12 @@ func (o *overheard) Read(p []byte) (int, error) {
 func (c *Conn) Banner() string { return c.banner }
 
 // Capabilities returns what the last EHLO announced on this connection: inside of
-// TLS, where there is TLS.
+// TLS, where there is TLS. REQUIRETLS is not among them unless the connector's
+// certificate had to be verified: the next hop must be the one that was meant (RFC
+// 8689 section 4.2.1).
 func (c *Conn) Capabilities() backend.Capabilities { return c.caps }
 
-// PlainCapabilities returns what the first EHLO announced.
+// PlainCapabilities returns the same of the first EHLO.
 func (c *Conn) PlainCapabilities() backend.Capabilities { return c.plain }
 
 // Offers returns the lines of the last answer to EHLO behind its greeting, as the

@@ -161,7 +161,7 @@ func (d *Dialer) shakeHands(c *Conn, deadline time.Time) error {
 	if err != nil {
 		return &Error{Stage: backend.StageTLS, Err: err}
 	}
-	c.secure = secure
+	c.secure, c.proven = secure, d.TLS.enforced()
 	c.speakOver(secure)
 	return nil
 }

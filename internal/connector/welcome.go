@@ -115,6 +115,22 @@ func (d *Dialer) name(c *Conn) string {
 	return d.Hostname
 }
 
+// Rename says EHLO again to a connector that was told of a client, when that goes by
+// another name by now. Any other connector is told nothing. The error is an *[Error];
+// after one with a Reply the connection is still in order.
+func (d *Dialer) Rename(c *Conn, helo string, deadline time.Time) error {
+	was := c.client.HELO
+	if !c.named || helo == was {
+		return nil
+	}
+	c.client.HELO = helo
+	err := c.hello(d.LMTP, d.name(c), deadline)
+	if err != nil {
+		c.client.HELO = was
+	}
+	return err
+}
+
 // isName reports whether a name that a client gave can be repeated in EHLO: one
 // word of printable ASCII that fits a line.
 func isName(name string) bool {
@@ -191,6 +207,9 @@ func (c *Conn) strayed(reply smtp.Reply) error {
 // offered takes in the lines of a 250 to EHLO.
 func (c *Conn) offered(lines []string) {
 	c.offers, c.caps = lines[1:], parseCapabilities(lines)
+	if !c.proven {
+		c.caps.Ext &^= backend.ExtRequireTLS
+	}
 	if !c.plain.Known {
 		c.plain = c.caps
 	}

@@ -71,13 +71,15 @@ func (h *Headers) look(line []byte) {
 	}
 	if line[0] != ' ' && line[0] != '\t' {
 		h.field = fieldOther
-		switch {
-		case hasFold(line, "RECEIVED:"):
+		name, value, whole := bytes.Cut(line, []byte{':'})
+		switch name = bytes.TrimRight(name, " \t"); { // blanks there are obsolete and must be understood: RFC 5322 section 4.5.8
+		case !whole:
+		case equalFold(name, "RECEIVED"):
 			h.field = fieldReceived
 			h.Received++
-		case hasFold(line, "MESSAGE-ID:"):
+		case equalFold(name, "MESSAGE-ID"):
 			h.field = fieldMessageID
-			line = line[len("MESSAGE-ID:"):]
+			line = value
 		}
 	}
 	switch h.field {

@@ -85,8 +85,8 @@ const (
 const maxAttribute = 255
 
 // ParseXClient parses the argument of XCLIENT, as a client that is trusted may
-// send it (P25). What a later command says replaces what an earlier one said:
-// [Identity.Merge]. The error is a *[SyntaxError].
+// send it (P25). What a later command says of the same client replaces what an earlier
+// one said: [Identity.Merge]. The error is a *[SyntaxError].
 func ParseXClient(arg []byte) (Identity, error) { return parseIdentity(arg, forXClient) }
 
 // ParseXForward parses the argument of XFORWARD as [ParseXClient] does XCLIENT's.
@@ -99,7 +99,7 @@ func parseIdentity(arg []byte, allowed Attributes) (Identity, error) {
 		switch {
 		case attr == 0:
 			return Identity{}, badArgument("Unknown attribute")
-		case (id.Known|id.Unknown)&attr != 0:
+		case id.Says(attr):
 			return Identity{}, badArgument("The same attribute twice")
 		case !id.set(attr, value):
 			return Identity{}, badArgument("That is no value of " + upper(key))
@@ -181,7 +181,10 @@ func parsePort(text string) (uint16, bool) {
 	return uint16(n), err == nil
 }
 
-// Merge takes in what a further command says.
+// Says reports whether an attribute was said, be it to be unknown.
+func (id *Identity) Says(attr Attributes) bool { return (id.Known|id.Unknown)&attr != 0 }
+
+// Merge takes in what a further command says of the same client.
 func (id *Identity) Merge(next *Identity) {
 	for i := range attributeNames {
 		switch attr := attributeNames[i].attr; {
