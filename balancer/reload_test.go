@@ -411,3 +411,24 @@ func TestReloadDuringShutdown(t *testing.T) {
 		t.Errorf("Shutdown returned %v", err)
 	}
 }
+
+// What a reload demands holds from the next MAIL on, and is said to that (P23); a
+// transaction under way goes on as it began.
+func TestReloadDemandsTLS(t *testing.T) {
+	b := newBench(t, "a")
+	b.sealed(balancer.TLSStartTLS)
+	b.start(0)
+	idle, busy := b.dial().hello(), b.dial()
+	busy.envelope()
+	b.reload(func(c *balancer.Config) { c.Listeners[0].TLS = balancer.TLSRequired })
+	busy.ask("RCPT TO:<two@mx.test>\r\n", "250 *")
+	busy.ask("DATA\r\n", "354 *")
+	busy.ask(short+".\r\n", "250 *")
+	for _, s := range []*talker{idle, busy} {
+		s.ask("MAIL FROM:<from@client.test>\r\n", "530 5.7.0 *")
+		s.ask("RCPT TO:<to@mx.test>\r\n", "530 5.7.0 *")
+		s.ask("STARTTLS\r\n", "220 *")
+		_ = s.nc.Close()
+	}
+	b.leavesNothing()
+}

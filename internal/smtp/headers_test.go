@@ -32,6 +32,7 @@ func TestHeaders(t *testing.T) {
 		{"Subject: a\r\n\r\nReceived: b\r\n", watched{}}, // that is body
 		{"\r\nReceived: a\r\n", watched{}},
 		{"Received: a\r\nRECEIVED: b\r\nreceived:c\r\n\r\n", watched{received: 3}},
+		{"Received : a\r\nRECEIVED \t : weir-token\r\nReceived\r\nReceived \r\nReceived x: b\r\nMessage-ID :<a@b>\r\n\r\n", watched{2, 1, "<a@b>"}}, // RFC 5322 section 4.5.8
 		{"Received: a\r\nX-Received: b\r\nReceived-SPF: c\r\n Received: d\r\n\r\n", watched{received: 1}},
 		{"Received: from a by weir-token id 1\r\n\r\n", watched{1, 1, ""}},
 		{"Received: from a\r\n\tby b (weir-token)\r\n\tid 1\r\n\r\n", watched{1, 1, ""}},
