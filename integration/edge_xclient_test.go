@@ -116,7 +116,7 @@ func TestEdge_AcceptDomains(t *testing.T) {
 		"RCPT TO:<a@sub.test.example>\r\nRCPT TO:<postmaster>\r\nRCPT TO:<a%elsewhere.example@test.example>\r\nRCPT TO:<@test.example:a@elsewhere.example>\r\nDATA\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"250", "550 5.7.1", "250", "250", "550 5.7.1", "250", "250", "550 5.7.1", "354"} {
+	for i, want := range []string{"250", "550 5.7.1", "250", "250", "550 5.7.1", "250", "550 5.7.1", "550 5.7.1", "354"} {
 		if rep, err := c.read(); err != nil || !strings.HasPrefix(rep.String(), want) {
 			t.Fatalf("answer %d is %v, %v; want %s", i, rep, err, want)
 		}
@@ -125,7 +125,7 @@ func TestEdge_AcceptDomains(t *testing.T) {
 		t.Fatalf("%v, %v", rep, err)
 	}
 	for _, m := range e.c.Messages() {
-		if m.From == "guarded@sender.example" && len(m.To) != 4 {
+		if m.From == "guarded@sender.example" && len(m.To) != 3 {
 			t.Errorf("it went to %q", m.To)
 		}
 	}

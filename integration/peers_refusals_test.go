@@ -182,10 +182,9 @@ func TestPeers_HeaderNotExpected(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "451 4.3.5") {
 			t.Errorf("%s: %v, want 451 4.3.5", one.name, err)
 		}
-		loud := l.logged(func(line logLine) bool { return line.str("level") == "error" && line.str("pool") == one.name })
-		if len(loud) == 0 {
-			t.Errorf("nothing tells the operator of %s: %s", one.name, l.tail(3000))
-		}
+		eventually(t, ceiling, func() bool {
+			return len(l.logged(func(line logLine) bool { return line.str("level") == "error" && line.str("pool") == one.name })) > 0
+		}, "nothing tells the operator of %s", one.name)
 	}
 }
 
