@@ -141,9 +141,9 @@ func TestTCPModePostfix(t *testing.T) {
 			"--from", m.from, "--to", m.to[0], "--data", "@"+content); err != nil {
 			t.Fatalf("swaks: %v\n%s", err, out)
 		}
-		if !strings.Contains(p.log(), "client=unknown[127.0.0.77]") || !strings.Contains(p.log(), "TLS connection established from unknown[127.0.0.77]") {
-			t.Errorf("Postfix has not heard of the client:\n%s", p.log())
-		}
+		eventually(t, ceiling, func() bool {
+			return strings.Contains(p.log(), "client=unknown[127.0.0.77]") && strings.Contains(p.log(), "TLS connection established from unknown[127.0.0.77]")
+		}, "Postfix has not heard of the client")
 	}
 	eventually(t, ceiling, func() bool {
 		mail, _ := filepath.Glob(p.path("mail/box/new/*"))
