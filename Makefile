@@ -46,8 +46,8 @@ unit: ## the tests of each room, with the race detector; DNS's with real name se
 hours: ## the hours of virtual time that the judging code is put through; it has no goroutines to race
 	@$(TIMED) hours $(GO) test -shuffle=on -run '$(HOURS)' ./health
 
-allocs: ## the tests of what must not allocate, which the race detector disturbs
-	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer' ./internal/smtp ./policies ./health ./internal/sim
+allocs: ## the tests of what must not allocate, and of what an idle session costs, which the race detector disturbs
+	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer|IdleSession' ./internal/smtp ./policies ./health ./internal/sim ./balancer
 
 real: ## the tests of the built binary between real senders and connectors
 	@$(TIMED) integration env WEIR_RACE=1 WEIR_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -count=1 -parallel 4 -timeout 30m ./integration
