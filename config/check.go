@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"weir/internal/meant"
+)
 
 // check finds what no single value shows. What follows from a mistake that was
 // reported already is not reported again.
@@ -27,7 +31,7 @@ func (d *decoder) check(w *draft) {
 // noSuchPool is the fault of naming a pool that is not there.
 func noSuchPool(name string, known []string) *fault {
 	remedy := "use " + quoted(known...)
-	if best := nearest(name, known); best != "" {
+	if best := meant.Word(name, known); best != "" {
 		remedy = "did you mean " + quoted(best) + "?"
 	}
 	return faultf(remedy, "there is no pool %q", name)

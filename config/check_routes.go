@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"weir/internal/meant"
 )
 
 // checkRoutes reads the files of patterns and finds routes that could not be
@@ -105,7 +107,7 @@ func (d *decoder) checkRouteListeners(w *draft) {
 				continue
 			}
 			remedy := "use " + quoted(known...)
-			if best := nearest(l, known); best != "" {
+			if best := meant.Word(l, known); best != "" {
 				remedy = "did you mean " + quoted(best) + "?"
 			}
 			d.report(d.where(path), path, faultf(remedy, "there is no listener %q", l))

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"weir/internal/meant"
 )
 
 // field is one key of a mapping and the rule for its value. A table of fields
@@ -115,7 +117,7 @@ func (d *decoder) unknown(v value, e entry, fields []field) {
 	for i, f := range fields {
 		known[i] = f.key
 	}
-	best := nearest(e.key, known)
+	best := meant.Word(e.key, known)
 	remedy := "did you mean " + quoted(best) + "?"
 	if best == "" {
 		remedy = keyRemedy(e.key, fields)

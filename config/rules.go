@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"weir/internal/meant"
 )
 
 // section is the rule for a mapping with a table of its own.
@@ -115,7 +117,7 @@ func oneOf[T comparable](dst *T, choices []choice[T]) rule {
 		}
 		var none T
 		remedy := "use " + quoted(words...)
-		if best := nearest(text, words); best != "" {
+		if best := meant.Word(text, words); best != "" {
 			remedy = "did you mean " + quoted(best) + "? " + remedy
 		}
 		return none, faultf(remedy, "%q is not one of its values", text)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"weir/internal/meant"
 )
 
 // mostNames bounds the names in a message.
@@ -149,12 +150,8 @@ func instead(wanted string, known, shown []string) string {
 	if len(shown) == 0 {
 		return "; there are none"
 	}
-	word := strings.ToLower(wanted)
-	nearest := slices.MinFunc(known, func(a, b string) int {
-		return cmp.Compare(edits(word, strings.ToLower(a)), edits(word, strings.ToLower(b)))
-	})
-	if n := edits(word, strings.ToLower(nearest)); n <= max(1, len(wanted)/3) && n < len(wanted) {
-		return fmt.Sprintf("; did you mean %q?", nearest)
+	if word := meant.Word(wanted, known); word != "" {
+		return fmt.Sprintf("; did you mean %q?", word)
 	}
 	return "; there are " + listed(shown)
 }
@@ -165,28 +162,6 @@ func listed(names []string) string {
 		return strings.Join(names[:mostNames], ", ") + fmt.Sprintf(" and %d more", more)
 	}
 	return strings.Join(names, ", ")
-}
-
-// edits is the number of letters to insert, remove or replace to make b of a
-// (Levenshtein).
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		above := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := above
-			if a[i] != b[j] {
-				changed++
-			}
-			above = row[j+1]
-			row[j+1] = min(changed, above+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // backendPath is the path of a connector's resources, for POOL/NAME or a NAME.

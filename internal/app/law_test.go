@@ -31,7 +31,7 @@ type room struct {
 func house() map[string]room {
 	const backend, smtp, connector = "internal/backend", "internal/smtp", "internal/connector"
 	const events, policies, history, disk = "internal/events", "policies", "internal/history", "internal/disk"
-	const yamltext = "internal/yamltext"
+	const yamltext, meant = "internal/yamltext", "internal/meant"
 	none := []string{}
 	return map[string]room{
 		backend:            {1, none},
@@ -44,6 +44,7 @@ func house() map[string]room {
 		history:            {2, none},
 		"internal/certs":   {2, []string{disk}},
 		yamltext:           {2, none},
+		meant:              {2, none},
 		policies:           {2, []string{backend}},
 		"discovery":        {2, []string{backend, disk}},
 		"internal/cluster": {2, []string{backend, disk}},
@@ -53,7 +54,7 @@ func house() map[string]room {
 		"dashboard":        {5, []string{backend, events, history}},
 		"internal/webhook": {5, []string{events}},
 		"config":           {6, nil},
-		"internal/sim":     {6, []string{backend, policies, "health", yamltext}},
+		"internal/sim":     {6, []string{backend, policies, "health", yamltext, meant}},
 		"internal/app":     {7, nil},
 		"internal/demo":    {8, nil}, // stands on app, as a user of weir does
 		"cmd/weir":         {9, nil},

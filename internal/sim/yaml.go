@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
+	"weir/internal/meant"
 	"weir/internal/yamltext"
 )
 
@@ -174,7 +175,7 @@ func (r *reader) section(v value, fields []field) map[string]bool {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
 		switch path := join(v.path, key); {
 		case i < 0:
-			r.report(kv.Key, path, &fault{"unknown key", meant(key, fields)})
+			r.report(kv.Key, path, &fault{"unknown key", remedy(key, fields)})
 		case given[key]:
 			r.report(kv.Key, path, faultf("keep one of them", "the key is given twice"))
 		default:
@@ -186,42 +187,16 @@ func (r *reader) section(v value, fields []field) map[string]bool {
 	return given
 }
 
-// meant helps with an unknown key.
-func meant(key string, fields []field) string {
+// remedy helps with an unknown key.
+func remedy(key string, fields []field) string {
 	names := make([]string, len(fields))
-	best, distance := "", 3
 	for i, f := range fields {
 		names[i] = f.key
-		if n := edits(key, f.key); n < distance && n < len(f.key) {
-			best, distance = f.key, n
-		}
 	}
-	if best != "" {
+	if best := meant.Word(key, names); best != "" {
 		return "did you mean " + strconv.Quote(best) + "?"
 	}
 	return "known keys here: " + listing(names)
-}
-
-// edits is the number of letters to insert, remove or replace to make b of a
-// (Levenshtein).
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			n := diagonal
-			if a[i] != b[j] {
-				n++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(n, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func join(path, key string) string {
