@@ -1,0 +1,79 @@
+package socket
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+// Conn is a connection to a client or a server. One goroutine may read from it while
+// another writes; [Conn.SetReadDeadline], [Conn.EndWrite] and [Conn.Close] are for
+// anybody at any time. It is a [net.Conn].
+type Conn struct {
+	nc       net.Conn
+	raw      syscall.RawConn // nil: the connection has no descriptor
+	in       reading
+	out      writing
+	deadline deadline
+}
+
+// New returns a connection over nc, which nobody else reads, writes, or sets a
+// deadline of from then on.
+func New(nc net.Conn) *Conn {
+	c := &Conn{nc: nc}
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw = raw
+			c.in.prepare()
+			c.out.prepare()
+		}
+	}
+	return c
+}
+
+// HasDescriptor reports whether the connection can be looked at, and waited for
+// without a buffer.
+func (c *Conn) HasDescriptor() bool { return c.raw != nil }
+
+// HandOver gives the connection itself to who goes on with it, without any deadline.
+// The Conn can still be looked at and closed, and its deadlines be set.
+func (c *Conn) HandOver() (net.Conn, error) {
+	c.deadline.forgo()
+	return c.nc, c.nc.SetDeadline(time.Time{})
+}
+
+// Close implements [net.Conn]: what waits ends.
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// CloseWrite ends our half of the connection, where there are halves.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// LocalAddr implements [net.Conn].
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr implements [net.Conn].
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// SetDeadline implements [net.Conn].
+func (c *Conn) SetDeadline(t time.Time) error {
+	_ = c.SetWriteDeadline(t)
+	return c.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements [net.Conn], as a patience without progress. It is only
+// for who writes: see [Conn.EndWrite].
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.out.patience = Patience{Until: t}
+	return nil
+}
+
+// SetReadDeadline sets when the waits for octets end, one that goes on already too;
+// the zero time is never. Reading what is there does not depend on it. It is for any
+// goroutine: a time in the past ends a wait.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.deadline.set(t, c.nc) }
