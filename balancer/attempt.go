@@ -35,7 +35,9 @@ func (a *attempt) endBody() backend.Ticket {
 // there is none, with the reason in lastFault.
 func (t *transaction) move(limit time.Time) bool {
 	if t.s.pinned.Load() != nil || t.s.pinLost {
-		return t.attachPinned(limit)
+		ok := t.attachPinned(limit)
+		t.tick()
+		return ok
 	}
 	for {
 		if t.lastFault.kind == faultUnwelcome {
@@ -58,7 +60,7 @@ func (t *transaction) move(limit time.Time) bool {
 // a new one. When that fails the place is given back.
 func (t *transaction) connect(b *backend.Backend, limit time.Time) bool {
 	client := t.client(t.pool)
-	if u := t.pool.take(b, &client, time.Now()); u != nil {
+	if u := t.pool.take(b, &client, t.now); u != nil {
 		if t.lacks(u) == "" {
 			t.attach(u)
 			return true
@@ -102,8 +104,10 @@ func (s *session) hold(u *upstream) {
 	if s.srv.base.Err() != nil {
 		u.Abort()
 	}
-	if why := u.pool.disabled(u.backend); why != nil {
-		u.expel(why)
+	if m := u.member(); m != nil {
+		if why := reasonToLeave(m); why != nil {
+			u.expel(why)
+		}
 	}
 }
 
@@ -117,7 +121,7 @@ func (t *transaction) detach() {
 func (t *transaction) leave(f *fault) {
 	t.noteTry(t.at.backend, f)
 	if f.connectionLives() {
-		t.letGo(time.Now())
+		t.letGo()
 	} else {
 		t.drop()
 	}
@@ -131,9 +135,10 @@ func (t *transaction) noteTry(b *backend.Backend, f *fault) {
 // drop closes the attempt's connection and gives its place back.
 func (t *transaction) drop() {
 	u := t.at.upstream
+	t.tick()
 	if body := t.at.endBody(); body.Backend != nil {
 		// The sender left, or weir takes the content back: nobody's fault.
-		t.tell(body, backend.Outcome{Verdict: backend.Neutral, At: time.Now(), Why: "content was not ended"})
+		t.tell(body, backend.Outcome{Verdict: backend.Neutral, At: t.now, Why: "content was not ended"})
 	}
 	t.detach()
 	t.endPart(u.backend)
@@ -147,7 +152,7 @@ func (t *transaction) drop() {
 
 // letGo ends the attempt and keeps its connection, if that is still in order: one
 // on which content was begun and not finished can only be closed (P20).
-func (t *transaction) letGo(now time.Time) {
+func (t *transaction) letGo() {
 	if t.at.opened || t.at.spoiled {
 		t.drop()
 		return
@@ -159,5 +164,5 @@ func (t *transaction) letGo(now time.Time) {
 		u.reused = true // what is open there is ended by who needs it next
 		return
 	}
-	u.giveBack(now)
+	u.giveBack(t.now)
 }

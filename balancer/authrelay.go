@@ -117,7 +117,7 @@ func misunderstood(code int) bool { return ownMistake(code) || code == 504 || co
 // exchange sends what is pending and reads the answer.
 func (r *authRelay) exchange(limit time.Time) fault {
 	t, a := r.t, r.t.at
-	now := time.Now()
+	now := t.tick()
 	ticket := t.beginStage(a.backend, authStage, now)
 	f := r.hear(t.deadline(authStage, now, limit))
 	if f.kind != noFault {
@@ -125,7 +125,7 @@ func (r *authRelay) exchange(limit time.Time) fault {
 		return f
 	}
 	// How long passwords take says nothing of mail.
-	t.tell(ticket, backend.Outcome{Verdict: backend.Neutral, At: time.Now(), Code: t.reply.Code})
+	t.tell(ticket, backend.Outcome{Verdict: backend.Neutral, At: t.tick(), Code: t.reply.Code})
 	return fault{}
 }
 

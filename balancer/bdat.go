@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"fmt"
-	"time"
 
 	"weir/internal/smtp"
 )
@@ -49,7 +48,7 @@ func (s *session) skipChunk(chunk smtp.Bdat, code int, enh smtp.EnhancedCode, te
 }
 
 func (s *session) refuseChunk(chunk smtp.Bdat) {
-	if !s.readChunk(chunk.Size, func([]byte) {}, func() {}) {
+	if !s.skip(chunk.Size) {
 		return
 	}
 	s.relay(&s.skipBdat)
@@ -68,23 +67,22 @@ func (t *transaction) chunk(chunk smtp.Bdat) {
 	if c == nil {
 		c = t.startContent(true)
 		if t.verdict.Code == 0 {
-			t.reach(goalContent, false, time.Now().Add(totalData))
+			t.reach(goalContent, false, t.now.Add(totalData))
 		}
 	}
-	idle := func() {
-		c.check()
-		c.push()
-	}
-	if !s.readChunk(chunk.Size, c.mend, idle) {
-		return
+	for left := chunk.Size; left > 0; {
+		n, _, ok := c.receive(left)
+		if !ok {
+			return
+		}
+		left -= n
 	}
 	if chunk.Last {
-		c.take(c.norm.End())
+		c.add(c.norm.End())
 		c.check()
 		c.finish()
 		return
 	}
-	c.check()
 	if c.decided() {
 		s.relay(&t.verdict)
 		t.rec.Reply.CopyFrom(&t.verdict)
@@ -93,37 +91,19 @@ func (t *transaction) chunk(chunk smtp.Bdat) {
 	s.reply(250, enhanced(2, 0, 0), fmt.Sprintf("%d octets received", chunk.Size))
 }
 
-// mend passes octets through the normalizer.
-func (c *content) mend(p []byte) {
-	for len(p) > 0 {
-		out, n := c.norm.Next(p)
-		c.take(out)
-		p = p[n:]
-	}
-}
-
-// readChunk reads n octets and has them taken in; idle is called whenever the
-// sender pauses. It returns false when the sender left before the end.
-func (s *session) readChunk(n int64, take func([]byte), idle func()) bool {
+// skip reads n octets and throws them away. It returns false when the sender left
+// before the end.
+func (s *session) skip(n int64) bool {
 	s.in.Resize(smtp.LargeBuffer)
 	defer s.in.Resize(smtp.SmallBuffer)
-	for n > 0 {
-		buf := s.in.Buffered()
-		if len(buf) == 0 {
-			idle()
-			if err := s.flush(); err != nil {
-				s.finish("lost in the content")
-				return false
-			}
-			if !s.readMore() {
-				return false
-			}
-			continue
+	for {
+		here := min(int64(len(s.in.Buffered())), n)
+		s.in.Discard(int(here))
+		if n -= here; n == 0 {
+			return true
 		}
-		buf = buf[:min(int64(len(buf)), n)]
-		take(buf)
-		n -= int64(len(buf))
-		s.in.Discard(len(buf))
+		if _, ok := s.readMore(nil); !ok {
+			return false
+		}
 	}
-	return true
 }

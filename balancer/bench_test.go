@@ -3,6 +3,7 @@ package balancer_test
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -10,84 +11,126 @@ import (
 
 	"weir/balancer"
 	"weir/internal/backend"
-	"weir/internal/faulty"
 	"weir/policies"
 )
 
 // BenchmarkSession measures a whole message through loopback: a sender on a long
-// connection, weir, and a connector, all in one process. Its figure is an upper
-// bound of what weir itself costs.
+// connection, weir, and a connector, all in one process. Its time is an upper bound
+// of what weir itself costs; its allocations are weir's alone.
 func BenchmarkSession(b *testing.B) {
 	for _, size := range []struct {
 		name  string
 		lines int
 	}{{"4KiB", 53}, {"60KiB", 780}, {"5MiB", 68000}} {
 		for _, pipelined := range []bool{false, true} {
-			name := size.name
-			if pipelined {
-				name += "-pipelined"
-			}
-			b.Run(name, func(b *testing.B) { benchSession(b, size.lines, pipelined, false) })
+			b.Run(fmt.Sprintf("size=%s/pipelined=%t", size.name, pipelined), func(b *testing.B) {
+				measureMessages(b, startForBench(b, newBench(b)), benchBody(size.lines), pipelined)
+			})
 		}
 	}
 }
 
 // BenchmarkRoutedSession is the same where recipients are routed.
-func BenchmarkRoutedSession(b *testing.B) { benchSession(b, 53, true, true) }
+func BenchmarkRoutedSession(b *testing.B) {
+	for _, n := range []int{1, 10_000} {
+		b.Run(fmt.Sprintf("routes=%d", n), func(b *testing.B) {
+			w := newBench(b)
+			w.listener().Pool = ""
+			w.cfg.Routes = make([]policies.Route, n)
+			for i := range w.cfg.Routes {
+				w.cfg.Routes[i] = policies.Route{Match: []string{fmt.Sprintf("domain%d.test", i)}, To: []policies.Target{{Pool: "internet"}}}
+			}
+			w.cfg.Routes[0].Match = []string{"mx.test"}
+			w.cfg.Routes[0].To = append(w.cfg.Routes[0].To, policies.Target{Pool: "internet", Cost: 1})
+			measureMessages(b, startForBench(b, w), benchBody(53), true)
+		})
+	}
+}
 
-func benchSession(b *testing.B, lines int, pipelined, routed bool) {
-	w := newBench(b)
-	if routed {
-		w.listener().Pool = ""
-		w.cfg.Routes = []policies.Route{{Match: []string{"mx.test"}, To: []policies.Target{{Pool: "internet"}, {Pool: "internet", Cost: 1}}}}
+// BenchmarkConnection is a connection with a single message, from its dial to the 221.
+func BenchmarkConnection(b *testing.B) {
+	addr, body := startForBench(b, newBench(b)), benchBody(53)
+	b.ReportAllocs()
+	for b.Loop() {
+		s := dialSender(b, addr)
+		s.message(body, false)
+		s.ask(1, quit)
+		_ = s.nc.Close()
 	}
-	srv, err := faulty.New(faulty.Options{Behaviour: faulty.Honest(), ForgetContent: true, ForgetDialog: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(srv.Close)
-	w.names, w.connectors["sink"] = []string{"sink"}, srv
+}
+
+// startForBench starts weir before a connector that takes everything, and returns the
+// sender's address.
+func startForBench(b testing.TB, w *bench) (addr string) {
+	b.Helper()
+	sink := newBenchSink(b)
 	w.cfg.Listeners[0].Received = balancer.ReceivedAuto
 	w.deaf = true
 	w.start(0)
-	body := []byte("Subject: bench\r\n\r\n" + strings.Repeat(strings.Repeat("x", 76)+"\r\n", lines) + ".\r\n")
-	s := dialSender(b, w.addr)
-	s.ask(1, "EHLO bench.test\r\n")
+	w.registry.SetMembers("internet", []backend.Spec{{Pool: "internet", Name: "sink", Address: sink.addr(), Weight: 100}})
+	w.caps["sink"] = backend.Capabilities{Known: true, Ext: backend.ExtPipelining | backend.Ext8BitMIME | backend.ExtEnhancedStatusCodes | backend.ExtSize, Size: 50 << 20}
+	w.setHealth("sink", backend.HealthUp)
+	return w.addr
+}
+
+func benchBody(lines int) []byte {
+	return []byte("Subject: bench\r\n\r\n" + strings.Repeat(strings.Repeat("x", 76)+"\r\n", lines) + ".\r\n")
+}
+
+func measureMessages(b *testing.B, addr string, body []byte, pipelined bool) {
+	b.Helper()
+	s := dialSender(b, addr)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if pipelined {
-			s.ask(3, "MAIL FROM:<a@bench.test>\r\nRCPT TO:<b@mx.test>\r\nDATA\r\n")
-		} else {
-			s.ask(1, "MAIL FROM:<a@bench.test>\r\n")
-			s.ask(1, "RCPT TO:<b@mx.test>\r\n")
-			s.ask(1, "DATA\r\n")
-		}
-		s.send(body)
-		if reply := s.ask(1, ""); !bytes.HasPrefix(reply, []byte("250")) {
-			b.Fatalf("got %q", reply)
-		}
+		s.message(body, pipelined)
 	}
-	b.StopTimer()
-	s.ask(1, "QUIT\r\n")
+	s.ask(1, quit)
+	_ = s.nc.Close()
 }
 
-// sender is the least that can send mail without being the bottleneck.
+// What the sender says.
+const (
+	ehlo = "EHLO bench.test\r\n"
+	mail = "MAIL FROM:<a@bench.test>\r\n"
+	rcpt = "RCPT TO:<b@mx.test>\r\n"
+	data = "DATA\r\n"
+	quit = "QUIT\r\n"
+)
+
+// sender is the least that can send mail without being the bottleneck. What it
+// allocates it allocates when it connects.
 type sender struct {
-	b  *testing.B
-	nc net.Conn
-	in *bufio.Reader
+	b   testing.TB
+	nc  net.Conn
+	in  *bufio.Reader
+	out []byte
 }
 
-func dialSender(b *testing.B, addr string) *sender {
+func dialSender(b testing.TB, addr string) *sender {
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = nc.Close() })
-	s := &sender{b: b, nc: nc, in: bufio.NewReader(nc)}
+	s := &sender{b: b, nc: nc, in: bufio.NewReaderSize(nc, 512), out: make([]byte, 0, 128)}
 	s.ask(1, "")
+	s.ask(1, ehlo)
 	return s
+}
+
+func (s *sender) message(body []byte, pipelined bool) {
+	if pipelined {
+		s.ask(3, mail+rcpt+data)
+	} else {
+		s.ask(1, mail)
+		s.ask(1, rcpt)
+		s.ask(1, data)
+	}
+	s.send(body)
+	if reply := s.ask(1, ""); !bytes.HasPrefix(reply, []byte("250")) {
+		s.b.Fatalf("got %q", reply)
+	}
 }
 
 func (s *sender) send(p []byte) {
@@ -99,7 +142,7 @@ func (s *sender) send(p []byte) {
 // ask sends and reads n replies; it returns the last line.
 func (s *sender) ask(n int, command string) []byte {
 	if command != "" {
-		s.send([]byte(command))
+		s.send(append(s.out, command...))
 	}
 	for {
 		line, err := s.in.ReadSlice('\n')

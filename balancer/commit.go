@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"time"
 
 	"weir/internal/backend"
 	"weir/internal/smtp"
@@ -15,11 +14,11 @@ import (
 // still moves the message; afterwards nothing is ever sent again (P9).
 func (c *content) finish() {
 	t := c.t
-	c.ended, c.endedAt = true, time.Now()
+	c.ended, c.endedAt = true, t.tick()
 	c.until = c.endedAt.Add(lastCommit)
-	t.rec.MessageID, t.rec.Bytes = c.head.MessageID, c.size
+	t.rec.MessageID, t.rec.Bytes, t.s.lastSize = c.head.MessageID, c.size, c.size
 	for !c.decided() {
-		if !time.Now().Before(c.until) {
+		if !t.now.Before(c.until) {
 			t.drop()
 			t.giveUp() // the sender's patience could end before the answer (P15)
 			break
@@ -30,6 +29,7 @@ func (c *content) finish() {
 			return
 		}
 		c.recover(&f)
+		t.tick()
 	}
 	t.endWithVerdict(outcomeOf(&t.verdict))
 }
@@ -37,7 +37,7 @@ func (c *content) finish() {
 // answer waits for the answer to the terminator.
 func (c *content) answer() {
 	t, a := c.t, c.t.at
-	t.took(a.backend, backend.StageBody, time.Since(a.content))
+	t.took(a.backend, backend.StageBody, t.now.Sub(a.content))
 	t.settleFailure()
 	ticket, f := t.await(backend.StageFinalDot, c.endedAt.Add(totalFinalDot), nil)
 	switch {
@@ -69,10 +69,10 @@ func (c *content) received(o Outcome) Outcome {
 	if o != Delivered {
 		return o
 	}
-	t.rec.RemoteID = smtp.QueueID(t.reply.Text())
+	t.rec.RemoteID = t.reply.QueueID()
 	tr := &t.at.backend.Traffic
 	tr.Messages.Add(1)
-	tr.Total.Observe(time.Since(t.began))
+	tr.Total.Observe(t.now.Sub(t.began))
 	if t.s.in.Look() == smtp.Closed {
 		return DeliveredUnacknowledged // nobody is left to tell (P12)
 	}

@@ -20,9 +20,10 @@ type content struct {
 	head smtp.Headers
 	copy replayCopy
 
-	trace int64 // octets at the start of the copy that are weir's Received line
-	size  int64 // octets of the sender's
-	moves int   // connectors that were lost once content was sent to them
+	trace int64     // octets at the start of the copy that are weir's Received line
+	size  int64     // octets of the sender's
+	hold  time.Time // until when a small part of it waits for more; zero: none does
+	moves int       // connectors that were lost once content was sent to them
 
 	ended   bool // the sender's end of data was read
 	endedAt time.Time
@@ -31,24 +32,20 @@ type content struct {
 
 // startContent starts the content of a transaction.
 func (t *transaction) startContent(raw bool) *content {
+	t.tick() // the sender may have taken its time
 	c := &t.store
 	head, pieces := c.head, c.copy
 	*c = content{t: t, raw: raw, head: head, copy: pieces}
 	c.head.Reset(t.s.front.token)
-	c.copy.reset(&t.s.srv.budget, t.pool.ReplayBuffer)
+	c.copy.reset(&t.s.srv.budget, t.pool.ReplayBuffer, max(t.mail.Size, t.s.lastSize))
 	t.content = c
 	c.norm.Binary = t.mail.Body == smtp.BodyBinaryMIME
 	if t.s.front.Received != ReceivedNever {
-		c.prepend(t.receivedLine(time.Now()))
+		line := t.appendReceived(c.copy.space(0)[:0], t.now)
+		c.copy.took(len(line)) // there is room for it: leastSpace
 		c.trace = c.copy.total
 	}
 	return c
-}
-
-func (c *content) prepend(line []byte) {
-	for len(line) > 0 {
-		line = line[c.copy.put(line, 0):]
-	}
 }
 
 func (c *content) release() { c.copy.release() }
@@ -56,19 +53,6 @@ func (c *content) release() { c.copy.release() }
 // decided reports whether the message's fate is known before its end: the rest
 // of it is read and thrown away.
 func (c *content) decided() bool { return c.t.verdict.Code != 0 }
-
-// take takes mended octets in and hands them on where there is no more room.
-func (c *content) take(p []byte) {
-	c.size += int64(len(p))
-	c.head.Write(p)
-	for len(p) > 0 && !c.decided() {
-		n := c.copy.put(p, c.t.sent())
-		p = p[n:]
-		if n == 0 {
-			c.push()
-		}
-	}
-}
 
 // check refuses what must not go on (P19, P33, and the listener's size limit).
 // The connection to the connector is closed without a terminator, and nothing
@@ -99,10 +83,13 @@ func (c *content) withdraw() {
 	}
 }
 
-// sent is how much of the copy the connector has got.
-func (t *transaction) sent() int64 {
-	if t.at == nil {
+// sent is how much of the copy is done with: the connector has got it, or nobody will.
+func (c *content) sent() int64 {
+	switch {
+	case c.decided():
+		return c.copy.total
+	case c.t.at == nil:
 		return 0
 	}
-	return t.at.sent
+	return c.t.at.sent
 }

@@ -1,7 +1,7 @@
 package balancer
 
 import (
-	"time"
+	"math"
 
 	"weir/internal/smtp"
 )
@@ -31,7 +31,7 @@ func (s *session) onData(arg []byte) {
 		return
 	}
 	c := t.startContent(false)
-	if !t.reach(goalContent, false, time.Now().Add(totalData)) {
+	if !t.reach(goalContent, false, t.now.Add(totalData)) {
 		t.endWithVerdict(outcomeOf(&t.verdict))
 		return
 	}
@@ -66,29 +66,15 @@ func (t *transaction) insists() bool {
 	return again
 }
 
-// receiveDots reads content up to CRLF.CRLF, and hands on what it has whenever
-// the sender pauses. It returns false when the sender left before the end.
+// receiveDots reads content up to CRLF.CRLF. It returns false when the sender left
+// before the end.
 func (c *content) receiveDots() bool {
-	in := c.t.s.in
-	in.Resize(smtp.LargeBuffer)
-	defer in.Resize(smtp.SmallBuffer)
 	for {
-		end := false
-		for buf := in.Buffered(); len(buf) > 0 && !end; {
-			var out []byte
-			var n int
-			out, n, end = c.scan.Next(buf)
-			c.take(out)
-			in.Discard(n)
-			buf = in.Buffered()
-		}
-		c.check()
-		if end {
-			return true
-		}
-		c.push()
-		if !c.t.s.readMore() {
+		switch _, end, ok := c.receive(math.MaxInt64); {
+		case !ok:
 			return false
+		case end:
+			return true
 		}
 	}
 }

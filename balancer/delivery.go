@@ -29,7 +29,7 @@ func (c *content) push() {
 	if c.decided() {
 		return
 	}
-	c.until = time.Now().Add(totalBody)
+	c.until, c.hold = c.t.tick().Add(totalBody), time.Time{}
 	if f := c.forward(false); f.kind != noFault {
 		c.recover(&f)
 	}
@@ -51,7 +51,10 @@ func (c *content) recover(f *fault) {
 }
 
 // resend brings a new connector to where the last one was.
-func (c *content) resend() fault { return c.forward(false) }
+func (c *content) resend() fault {
+	c.t.tick()
+	return c.forward(false)
+}
 
 // forward writes what the connector has not got yet; at the end of the content
 // with its terminator, which is the commit point. Only this counts as the
@@ -65,14 +68,13 @@ func (c *content) forward(final bool) fault {
 	if a.sent == c.copy.total && !final {
 		return fault{}
 	}
-	now := time.Now()
 	if a.content.IsZero() {
-		a.content = now
+		a.content = c.t.now
 	}
-	a.body = c.t.beginStage(a.backend, backend.StageBody, now)
+	a.body = c.t.beginStage(a.backend, backend.StageBody, c.t.now)
 	f := c.send(a, final)
 	if body := a.endBody(); body.Backend != nil && f.kind == noFault {
-		c.t.tell(body, backend.Outcome{Verdict: backend.Success, At: time.Now()})
+		c.t.tell(body, backend.Outcome{Verdict: backend.Success, At: c.t.now})
 	}
 	return f
 }
@@ -112,6 +114,7 @@ func (c *content) sendData(a *attempt, p []byte, last bool) fault {
 		out = append(out, ".\r\n"...) // a piece has room for it
 	}
 	n, early, err := a.Write(out, c.patience(), c.until)
+	c.t.tick()
 	whole := n == len(out)
 	if last && n > len(out)-terminatorRoom && !whole {
 		f := fault{kind: faultMaybeTaken, stage: backend.StageFinalDot, why: "lost within the terminator"}
@@ -156,6 +159,7 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 	out = append(append(out, "\r\n"...), p...)
 	size := len(out)
 	n, early, err := a.Write(out, c.patience(), c.until)
+	c.t.tick()
 	if cap(out) > smtp.SmallBuffer {
 		out = nil // a connection that idles later must not hold so much
 	}
@@ -169,9 +173,10 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 		return fault{}
 	}
 	a.sent += int64(len(p))
-	if err := a.ReadReply(&c.t.reply, time.Now().Add(c.patience())); err != nil {
+	if err := a.ReadReply(&c.t.reply, c.t.now.Add(c.patience())); err != nil {
 		return c.lost(err)
 	}
+	c.t.tick()
 	if c.t.reply.Class() == 2 {
 		return fault{}
 	}
@@ -181,7 +186,7 @@ func (c *content) sendChunk(a *attempt, p []byte, last bool) fault {
 // patience is how long a connector may make no progress with the content. It is
 // never negative.
 func (c *content) patience() time.Duration {
-	p := min(c.t.pool.Timeouts[backend.StageBody], time.Until(c.until))
+	p := min(c.t.pool.Timeouts[backend.StageBody], c.until.Sub(c.t.now))
 	if moveOn := c.t.at.body.Patience; moveOn > 0 && c.movable() {
 		p = min(p, moveOn)
 	}
@@ -212,7 +217,7 @@ const earlyPatience = 5 * time.Second
 // heard finds out what a connector said, or that it is gone, while content was
 // still being sent (P28).
 func (c *content) heard() fault {
-	err := c.t.at.ReadReply(&c.t.reply, time.Now().Add(earlyPatience))
+	err := c.t.at.ReadReply(&c.t.reply, c.t.now.Add(earlyPatience))
 	switch {
 	case errors.Is(err, smtp.ErrReplySyntax):
 		return c.lost(fmt.Errorf("unexpected answer: %w", err))

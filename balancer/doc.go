@@ -1,11 +1,12 @@
 // Package balancer is the data path. In smtp mode the sender's session ends here,
 // and for every transaction a connector is chosen. In tcp mode one is chosen for every
 // connection, in the same way (tcpgate.go), and when it has greeted octets go both ways
-// as they come (tcp.go, tcpbridge.go, tcpsplice.go). What follows is smtp mode.
+// as they come (tcp.go, package flow). What follows is smtp mode.
 //
 // A connection passes through it in one direction. [Server.Serve] accepts it and
-// makes a session. That asks the gate whether its client may come in, and waits or
-// shakes hands where it has to (edge.go, edge_tls.go); then it reads verbs (verbs.go,
+// makes a session, which a goroutine carries to its end (crew.go). That asks the gate
+// whether its client may come in, and waits or shakes hands where it has to (edge.go,
+// edge_tls.go); then it reads verbs (verbs.go,
 // hear.go) and answers (say.go, offer.go). Who the client is a trusted proxy may know
 // better (edge_client.go). MAIL is checked and
 // held by a transaction; the first RCPT brings the way (way.go), which leads through
@@ -13,8 +14,8 @@
 // (pick.go) and answers (attempt.go), on a kept connection or a new one (kept.go,
 // upstream.go, dial.go) that may carry this client's mail (identity.go) and offers
 // what the message needs (needs.go). The envelope goes over in groups (envelope.go, judge.go),
-// content streams through with a copy kept for a replay (content.go, delivery.go,
-// replay.go; data.go and bdat.go bring it in). The write of the terminator is the
+// content streams through with a copy kept for a replay (content.go, intake.go,
+// replay.go, delivery.go; data.go and bdat.go say how much of it there is). The write of the terminator is the
 // commit point: before it any fault moves the transaction to the next candidate,
 // after it nothing is ever sent twice (commit.go). What the sender is told for each
 // fault stands in one place, fault.go, by the numbered rules of the relay's protocol,

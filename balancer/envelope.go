@@ -87,14 +87,14 @@ func (t *transaction) talk(a *attempt, p plan, from, n int, limit time.Time) fau
 		out = t.appendStep(out, a, p, i)
 	}
 	a.SetPending(out)
-	sendErr := a.Flush(t.deadline(stepStages[first], time.Now(), limit))
+	sendErr := a.Flush(t.deadline(stepStages[first], t.now, limit))
 	if f := t.forwarded(a, forwards, limit, sendErr); f.kind != noFault {
 		return f
 	}
 	for i := from; i < from+n; i++ {
 		kind, r := p.at(i)
 		if kind == stepData {
-			limit = time.Now().Add(totalData)
+			limit = t.now.Add(totalData)
 		}
 		ticket, f := t.await(stepStages[kind], limit, sendErr)
 		if f.kind == noFault {
@@ -165,18 +165,17 @@ func (t *transaction) deadline(stage backend.Stage, now, limit time.Time) time.T
 	return limit
 }
 
-// await reads the connector's next answer into t.reply. The fault, if any, is
-// one of the connection's: lost, silent, nonsense, or 421.
+// await reads the connector's next answer into t.reply, from t.now on. The fault,
+// if any, is one of the connection's: lost, silent, nonsense, or 421.
 func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error) (backend.Ticket, fault) {
-	a := t.at
-	now := time.Now()
+	a, now := t.at, t.now
 	ticket := t.beginStage(a.backend, stage, now)
 	deadline := t.deadline(stage, now, limit)
 	if p := ticket.Patience; p > 0 && now.Add(p).Before(deadline) {
 		deadline = now.Add(p)
 	}
 	err := a.ReadReply(&t.reply, deadline)
-	t.took(a.backend, stage, time.Since(now))
+	t.took(a.backend, stage, t.tick().Sub(now))
 	if err != nil && sendErr != nil {
 		err = sendErr // the reason why there was no answer
 	}

@@ -3,7 +3,6 @@ package balancer
 import (
 	"context"
 	"errors"
-	"time"
 
 	"weir/internal/backend"
 )
@@ -35,8 +34,8 @@ func reasonToLeave(m *backend.Member) *disabled {
 
 // disabled returns why a connector must be left at once, or nil.
 func (p *pool) disabled(b *backend.Backend) *disabled {
-	m := p.view().Member(b.ID().Name)
-	if m == nil || m.Backend != b {
+	m := memberOf(p.view(), b)
+	if m == nil {
 		return nil
 	}
 	return reasonToLeave(m)
@@ -100,6 +99,7 @@ func (t *transaction) dialling(b *backend.Backend) (ctx context.Context, hangUp 
 	return ctx, func() {
 		t.s.dialling.Store(nil)
 		cancel(nil)
+		t.tick()
 	}
 }
 
@@ -125,12 +125,12 @@ func (t *transaction) moveOut() {
 		if t.at.sent > 0 {
 			c.moves++
 		}
-		c.until = time.Now().Add(totalBody)
+		c.until = t.tick().Add(totalBody)
 		c.recover(&f)
 	default:
 		t.leave(&f)
 		if len(t.accepted) > 0 {
-			t.reach(goalEnvelope, false, time.Now().Add(totalData)) // DATA may be under way
+			t.reach(goalEnvelope, false, t.tick().Add(totalData)) // DATA may be under way
 		}
 	}
 }

@@ -140,38 +140,3 @@ func (s *session) tooOld() {
 	s.reply(421, enhanced(4, 7, 0), "Session has lasted too long")
 	s.finish("session limit")
 }
-
-// dripRate is how many octets of content a second have to come, once a sender has
-// used up its patience of one timeouts.data: one that sends an octet now and then would hold a
-// connector for years.
-const dripRate = 100
-
-// readMore waits for more of the sender's octets. It returns false when the
-// sender is gone, silent or next to silent: its transaction is over then, without
-// a terminator (P11), and the session too.
-func (s *session) readMore() bool {
-	had := len(s.in.Buffered())
-	err := s.listen(time.Now().Add(s.slack), func() error {
-		start := time.Now()
-		err := s.in.Fill()
-		s.slack -= time.Since(start)
-		return err
-	})
-	got := time.Duration(len(s.in.Buffered()) - had)
-	s.slack = min(s.slack+got*time.Second/dripRate, s.front.Timeouts.Data)
-	switch {
-	case err == nil:
-		return true
-	case connector.IsTimeout(err):
-		s.reply(421, enhanced(4, 4, 2), "No content in time")
-		s.finish("timeout in the content")
-	case errors.Is(err, errLeaving):
-		s.farewell()
-	default:
-		s.finish("lost in the content")
-	}
-	if s.tx != nil {
-		s.tx.close(Aborted)
-	}
-	return false
-}

@@ -37,7 +37,7 @@ func (t *transaction) forward(a *attempt, first step, alone bool, limit time.Tim
 	if answers == 0 || !alone {
 		return answers, fault{}
 	}
-	sendErr := a.Flush(t.deadline(backend.StageMail, time.Now(), limit))
+	sendErr := a.Flush(t.deadline(backend.StageMail, t.now, limit))
 	return 0, t.forwarded(a, answers, limit, sendErr)
 }
 
@@ -50,7 +50,7 @@ func (t *transaction) forwarded(a *attempt, answers int, limit time.Time, sendEr
 			t.failed(ticket, &f)
 			return f
 		}
-		t.tell(ticket, backend.Outcome{Verdict: backend.Neutral, At: time.Now(), Code: t.reply.Code})
+		t.tell(ticket, backend.Outcome{Verdict: backend.Neutral, At: t.now, Code: t.reply.Code})
 		if t.reply.Class() != 2 {
 			t.rec.Misuse = a.backend.ID().String() + " refuses XFORWARD: " + t.reply.String()
 		}

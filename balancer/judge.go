@@ -31,7 +31,7 @@ func (t *transaction) judge(a *attempt, kind step, r int) fault {
 	}
 	if !a.settled {
 		// Whatever the answer is: a sender that is greylisted must come back to here.
-		a.settled, t.req.Now = true, time.Now()
+		a.settled, t.req.Now = true, t.now
 		t.pool.policy.Settled(&t.req, a.backend)
 	}
 	if kind == stepRcpt {

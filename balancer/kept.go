@@ -11,12 +11,12 @@ import (
 // Connections that are kept for another transaction: of any client, or where the
 // connector was told of one, of that client only (P32).
 
-// keeps reports whether a connection may be used again. When its connector last
+// welcome reports whether a connection may be used again. When its connector last
 // had no room, it may have been this very connection that took it up (P18); and
 // where new ones are not greeted any more, old ones must not hide that.
-func (p *pool) keeps(u *upstream) bool {
-	m := p.member(u.backend)
-	return m != nil && u.born.After(m.Health.FullAt)
+func (u *upstream) welcome() bool {
+	m := u.member()
+	return m != nil && m.Eligible && u.born.After(m.Health.FullAt)
 }
 
 // take returns a kept connection that is still fit for use and may carry mail of
@@ -28,7 +28,7 @@ func (p *pool) take(b *backend.Backend, client *connector.Client, now time.Time)
 			return nil
 		}
 		b.Traffic.Idle.Add(-1)
-		if serves && u.fit(now) && p.keeps(u) {
+		if serves && u.welcome() && u.fit(now) {
 			return u
 		}
 		u.retire()
@@ -63,7 +63,7 @@ func (p *pool) takeKept(b *backend.Backend, client *connector.Client) (u *upstre
 // keep puts a connection back, or says goodbye where it has served enough.
 func (p *pool) keep(u *upstream, now time.Time) {
 	u.idleSince = now
-	if !u.withinBudget(now) || !p.keeps(u) {
+	if !u.withinBudget(now) || !u.welcome() {
 		u.quit()
 		return
 	}
@@ -135,7 +135,7 @@ func (p *pool) tidy(now time.Time) {
 	for b, kept := range p.idle {
 		fit := kept[:0]
 		for _, u := range kept {
-			if !closing && p.keeps(u) && u.fit(now) {
+			if !closing && u.welcome() && u.fit(now) {
 				fit = append(fit, u)
 			} else {
 				gone = append(gone, u)

@@ -136,10 +136,7 @@ func (s *Server) admit(l *listener, nc net.Conn) {
 	s.mu.Lock()
 	s.sessions[sess] = struct{}{}
 	s.mu.Unlock()
-	s.background(func() {
-		defer s.forget(sess)
-		sess.live()
-	})
+	s.embark(sess)
 }
 
 func (s *Server) forget(sess *session) {

@@ -49,5 +49,5 @@ func (t *transaction) endPart(b *backend.Backend) {
 	if p.void || p.waited == 0 || t.s.srv.base.Err() != nil {
 		return
 	}
-	b.Traffic.Latency.Observe(p.waited, p.failed, time.Now())
+	b.Traffic.Latency.Observe(p.waited, p.failed, t.now)
 }

@@ -35,9 +35,12 @@ func (t *transaction) mayMove() bool {
 		return false
 	}
 	for i := range t.places {
-		for _, m := range t.places[i].pool.view().Members {
-			if m.Eligible && !slices.Contains(t.asked, m.Backend) && serves(m, t.req.Needs) {
-				return true
+		for _, tier := range t.places[i].pool.candidates(false).Tiers {
+			for k := range tier.Members {
+				c := &tier.Members[k]
+				if !slices.Contains(t.asked, c.Backend) && c.Serves(t.req.Needs) {
+					return true
+				}
 			}
 		}
 	}

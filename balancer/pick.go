@@ -17,6 +17,7 @@ type choice struct {
 	turn   int                // the index of the one that is being asked
 	begun  bool               // the places are set up; else the next who asks sets them up anew
 	opened bool               // the policy of this turn was asked for an order
+	from   *backend.Pool      // of whom that is
 	cursor policies.Cursor    // the place in that
 	full   *pool              // the first in which a connector had no place
 	tiers  policies.Tiers     // of this turn
@@ -28,7 +29,7 @@ type choice struct {
 // pick takes a place at the next candidate. It waits in a pool's queue for one of
 // those that come first when these are all at their limit.
 func (t *transaction) pick(limit time.Time) *backend.Backend {
-	if len(t.asked) >= maxCandidates || !time.Now().Before(limit) {
+	if len(t.asked) >= maxCandidates || !t.tick().Before(limit) {
 		return nil // who is asked without time to answer would be blamed for it
 	}
 	b, full := t.tryPick()
@@ -36,7 +37,8 @@ func (t *transaction) pick(limit time.Time) *backend.Backend {
 		return b
 	}
 	if full != nil {
-		if b = t.queue(full, limit); b != nil {
+		b = t.queue(full, limit)
+		if t.tick(); b != nil {
 			return b
 		}
 	}
@@ -76,8 +78,8 @@ func (t *transaction) tryPlace(p *place) *backend.Backend {
 	policy := p.pool.policy
 	if !t.opened {
 		t.opened, t.tiers = true, policies.Tiers{}
-		t.req.Now = time.Now()
-		policy.Start(&t.req, p.candidates(), &t.cursor)
+		t.req.Now, t.from = t.now, p.pool.view()
+		policy.Start(&t.req, p.pool.cache.Of(t.from, p.calm), &t.cursor)
 	}
 	for c := policy.Next(&t.cursor); c != nil; c = policy.Next(&t.cursor) {
 		if t.tiers.End(c.Cost, len(t.asked) > 0) {
@@ -85,7 +87,7 @@ func (t *transaction) tryPlace(p *place) *backend.Backend {
 		}
 		switch {
 		case slices.Contains(t.asked, c.Backend):
-		case !p.pool.usable(c.Backend):
+		case p.pool.view() != t.from && !p.pool.usable(c.Backend):
 			t.passOver(p.pool, c.Backend)
 		case p.pool.seat(c.Backend, t.waiter):
 			t.asked = append(t.asked, c.Backend)

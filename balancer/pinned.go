@@ -123,7 +123,7 @@ func (t *transaction) renamePinned(u *upstream, limit time.Time) bool {
 // better.
 func (t *transaction) leaveKept(f *fault) {
 	t.noteTry(t.at.backend, f)
-	t.letGo(time.Now())
+	t.letGo()
 }
 
 // ableOn checks that the connector to which the session is pinned can serve what the

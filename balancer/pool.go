@@ -20,7 +20,8 @@ type pool struct {
 	cache  policies.Cache
 	dialer connector.Dialer
 
-	next atomic.Pointer[pool] // what a reload put in its place
+	next atomic.Pointer[pool]  // what a reload put in its place
+	seen atomic.Pointer[sight] // what view has found last
 
 	mu      sync.Mutex
 	retired bool                             // a reload has put it out of use
@@ -58,13 +59,26 @@ func (c *PoolConfig) choosing() policies.Options {
 	return policies.Options{Policy: c.Policy, Hash: c.Hash, Affinity: c.Affinity, AffinityTTL: c.AffinityTTL}
 }
 
+// sight is a pool in a snapshot. Names are looked up once for each snapshot, as a
+// transaction looks a dozen times and there may be hundreds of pools.
+type sight struct {
+	snapshot *backend.Snapshot
+	pool     *backend.Pool
+}
+
 // view returns the pool as it is now: one without members, when a reload has
 // removed it.
 func (p *pool) view() *backend.Pool {
-	if now := p.srv.deps.Registry.Snapshot().Pool(p.Name); now != nil {
-		return now
+	now := p.srv.deps.Registry.Snapshot()
+	if last := p.seen.Load(); last != nil && last.snapshot == now {
+		return last.pool
 	}
-	return &backend.Pool{}
+	found := now.Pool(p.Name)
+	if found == nil {
+		found = &backend.Pool{}
+	}
+	p.seen.Store(&sight{now, found})
+	return found
 }
 
 // latest returns the pool of this name that is in use now. For one that was
@@ -109,8 +123,17 @@ func (p *pool) usable(b *backend.Backend) bool { return p.member(b) != nil }
 
 // member returns what is known of a connector that may get mail, else nil.
 func (p *pool) member(b *backend.Backend) *backend.Member {
-	m := p.view().Member(b.ID().Name)
-	if m == nil || m.Backend != b || !m.Eligible {
+	m := memberOf(p.view(), b)
+	if m == nil || !m.Eligible {
+		return nil
+	}
+	return m
+}
+
+// memberOf returns what a snapshot of the pool knows of a connector; nil: nothing.
+func memberOf(p *backend.Pool, b *backend.Backend) *backend.Member {
+	m := p.Member(b.ID().Name)
+	if m == nil || m.Backend != b {
 		return nil
 	}
 	return m

@@ -55,6 +55,7 @@ func (t *transaction) queue(p *pool, limit time.Time) *backend.Backend {
 			p.leaveQueue(w)
 			return nil
 		}
+		t.tick()
 	}
 }
 

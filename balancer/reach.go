@@ -16,8 +16,8 @@ const (
 )
 
 // reach gets to a goal, by the connector that has the transaction already or by
-// the next candidates. It returns false when that failed for good; the answer is
-// the transaction's verdict then.
+// the next candidates, from t.now on. It returns false when that failed for good; the
+// answer is the transaction's verdict then.
 func (t *transaction) reach(g goal, withData bool, limit time.Time) bool {
 	for {
 		if t.at == nil && !t.move(limit) {
@@ -54,12 +54,12 @@ func (t *transaction) overcome(f *fault, limit time.Time) bool {
 		return true
 	case faultRefused:
 		t.decideAs(&f.reply)
-		t.letGo(time.Now())
+		t.letGo()
 		return false
 	case faultBroken:
 		t.noteTry(t.at.backend, f)
 		t.decide(451, enhanced(4, 4, 2), "Recipients could not be moved to another connector")
-		t.letGo(time.Now())
+		t.letGo()
 		return false
 	case faultMaybeTaken:
 		t.ambiguous(f)
@@ -84,7 +84,7 @@ func (t *transaction) openContent(limit time.Time) fault {
 		return t.unasked(stepStages[stepData], limit)
 	}
 	a.SetPending(append(a.Pending(), "DATA\r\n"...))
-	sendErr := a.Flush(t.deadline(stepStages[stepData], time.Now(), limit))
+	sendErr := a.Flush(t.deadline(stepStages[stepData], t.now, limit))
 	ticket, f := t.await(stepStages[stepData], limit, sendErr)
 	if f.kind == noFault {
 		f = t.judge(a, stepData, 0)

@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// receivedLine makes the trace field (RFC 5321 section 4.4) of a message. The
+// appendReceived appends the trace field (RFC 5321 section 4.4) of a message. The
 // token after the host name marks it as weir's own, on any replica, so that a
 // loop is seen (P33). It is shorter than edgeRoom, whatever the sender says.
-func (t *transaction) receivedLine(now time.Time) []byte {
+func (t *transaction) appendReceived(b []byte, now time.Time) []byte {
 	s := t.s
-	b := make([]byte, 0, 320)
 	b = append(append(b, "Received: from "...), traceWord(s.helo)...)
 	if addr := s.client.Addr(); addr.IsValid() {
 		b = append(b, " (["...)

@@ -47,7 +47,7 @@ func TestP33ReceivedLine(t *testing.T) {
 			secured: &secured{version: tls.VersionTLS12, cipher: tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256},
 		}
 		tx := &transaction{s: s, id: "123456789ABC-1000000", mail: smtp.Mail{UTF8: true}}
-		line := string(tx.receivedLine(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)))
+		line := string(tx.appendReceived(nil, time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)))
 		want := "Received: from " + from + " ([IPv6:2001:db8:ffff:ffff:ffff:ffff:ffff:ffff])\r\n" +
 			"\t(using TLS 1.2 with cipher TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256)\r\n" +
 			"\tby " + long + " (weir/" + long + ") with UTF8SMTPS id 123456789ABC-1000000;\r\n\tSun, 22 Nov 2026 12:00:00 +0000\r\n"

@@ -17,13 +17,13 @@ func TestReplayCopyIsAWindow(t *testing.T) {
 		budget.limit.Store(rapid.SampledFrom(limits).Draw(rt, "replay_memory"))
 		limit := rapid.SampledFrom(limits).Draw(rt, "replay_buffer")
 		var c replayCopy
-		c.reset(budget, limit)
+		c.reset(budget, limit, int64(rapid.SampledFrom([]int{0, 5000, 50000}).Draw(rt, "expected")))
 		var all []byte
 		sent := int64(0)
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
 			p := bytes.Repeat([]byte{byte(len(all))}, rapid.SampledFrom([]int{1, 7, 1000, smallPiece, 50000}).Draw(rt, "octets"))
 			for len(p) > 0 {
-				n := c.put(p, sent)
+				n := takeIn(rt, &c, p, sent)
 				if n == 0 && sent == c.total {
 					rt.Fatal("it takes nothing although all was sent")
 				}
@@ -49,6 +49,20 @@ func TestReplayCopyIsAWindow(t *testing.T) {
 			rt.Fatalf("%d octets still in use", used)
 		}
 	})
+}
+
+// takeIn copies some of p in, or has it as if it had been read there.
+func takeIn(rt *rapid.T, c *replayCopy, p []byte, sent int64) int {
+	if rapid.Bool().Draw(rt, "copied") {
+		return c.put(p, sent)
+	}
+	space := c.space(sent)
+	if len(space) > 0 && len(space) < leastSpace {
+		rt.Fatalf("room for %d octets only", len(space))
+	}
+	n := copy(space, p)
+	c.took(n)
+	return n
 }
 
 // sendAll takes out what was not sent yet and compares it.

@@ -2,11 +2,13 @@ package balancer
 
 import (
 	"io"
+	"net"
 	"strconv"
 	"time"
 
 	"weir/balancer/gate"
 	"weir/internal/smtp"
+	"weir/internal/socket"
 )
 
 // How a session speaks to its sender, and hangs up.
@@ -30,14 +32,19 @@ func (s *session) hangUp() {
 	}
 	defer s.srv.lingering.Add(-1)
 	s.sayNoMore()
-	if half, ok := s.raw.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+	if s.raw.CloseWrite() == nil {
 		_ = s.raw.SetReadDeadline(time.Now().Add(lingering))
 		_, _ = io.CopyN(io.Discard, s.raw, 1<<20)
 	}
 }
 
 // flush sends the replies that are waiting.
-func (s *session) flush() error {
+func (s *session) flush() error { return s.send(false) }
+
+// send is flush. The last words go out with the end of the connection, where they are
+// not under TLS of ours: one wake-up of the sender less, some 3 % of a connection with one
+// message.
+func (s *session) send(last bool) error {
 	if len(s.out) == 0 {
 		return nil
 	}
@@ -45,10 +52,12 @@ func (s *session) flush() error {
 		return errDeaf // one deadline was enough
 	}
 	gone := s.tarpit()
-	if err := s.raw.SetWriteDeadline(time.Now().Add(s.front.Timeouts.Command)); err != nil {
-		return err
+	s.raw.Have(socket.Patience{Within: s.front.Timeouts.Command})
+	write := s.nc.Write
+	if last && s.nc == net.Conn(s.raw) {
+		write = s.raw.WriteLast
 	}
-	_, err := s.nc.Write(s.out)
+	_, err := write(s.out)
 	s.deaf = err != nil
 	if err == nil {
 		err = gone // it may listen still, if it has only ended its half

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/balancer/flow"
 	"weir/internal/backend"
 	"weir/internal/connector"
 	"weir/internal/smtp"
@@ -37,11 +38,13 @@ type Server struct {
 	budget    replayBudget
 	setup     atomic.Pointer[setup]
 	txs       sync.Pool // of *transaction
-	pipes     pipes
+	flows     flow.Carrier
 	draining  atomic.Bool
 	reloaded  chan struct{} // capacity 1: the setup is another one
 	farewells atomic.Int32  // handshakes made only to refuse somebody
 	lingering atomic.Int32  // sessions that wait for their sender to notice their end
+	spare     chan *session // goes to who waits to carry one, see crew.go
+	spares    atomic.Int32  // who waits
 	pins      atomic.Int64  // sessions that are pinned to a connection
 
 	// base ends when whatever still runs must be cut off.
@@ -62,6 +65,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		buffers:  new(smtp.Buffers),
 		sessions: map[*session]struct{}{},
 		reloaded: make(chan struct{}, 1),
+		spare:    make(chan *session),
 	}
 	s.txs.New = func() any { return newTransaction() }
 	s.base, s.cut = context.WithCancel(context.Background())
@@ -113,6 +117,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		p.tidy(time.Now())
 	}
 	done := s.open.zero()
+	defer s.flows.Close()
 	select {
 	case <-done:
 		s.cut()

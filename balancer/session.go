@@ -9,8 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/balancer/flow"
 	"weir/balancer/gate"
 	"weir/internal/smtp"
+	"weir/internal/socket"
 )
 
 // maxCommand is the longest command line, CRLF included (P24).
@@ -21,9 +23,9 @@ const maxCommand = 2048
 type session struct {
 	srv      *Server
 	listener *listener
-	front    *front   // how the listener treats it; looked at anew at each MAIL
-	raw      net.Conn // as it was accepted
-	nc       net.Conn // raw, or TLS over it
+	front    *front       // how the listener treats it; looked at anew at each MAIL
+	raw      *socket.Conn // as it was accepted
+	nc       net.Conn     // raw, or TLS over it
 	in       *smtp.Reader
 	out      []byte
 	id       string
@@ -35,6 +37,7 @@ type session struct {
 	offer     offer
 	errors    int
 	messages  int
+	lastSize  int64         // octets of the sender's last message: the next may be like it
 	tx        *transaction  // nil between transactions
 	skipBdat  smtp.Reply    // Code > 0: every chunk until LAST or RSET gets this (P20)
 	skipBlame bool          // and is an error of the sender's
@@ -66,13 +69,15 @@ type session struct {
 	pinLost  bool
 	over     atomic.Bool // see forgetKept
 
-	passage *Passage // in tcp mode: where the connection was passed to
+	passage *Passage                  // in tcp mode: where the connection was passed to
+	flow    atomic.Pointer[flow.Flow] // in tcp mode: what carries it, once it does
 }
 
 func newSession(srv *Server, l *listener, nc net.Conn) *session {
+	raw := socket.New(nc)
 	return &session{
-		srv: srv, listener: l, front: l.front.Load(), raw: nc, nc: nc,
-		in:     smtp.NewReader(nc, srv.buffers),
+		srv: srv, listener: l, front: l.front.Load(), raw: raw, nc: raw,
+		in:     smtp.NewReader(raw, srv.buffers),
 		id:     newID(),
 		client: addrPort(nc.RemoteAddr()),
 		began:  time.Now(),
@@ -93,8 +98,17 @@ func (s *session) wake() {
 	}
 }
 
-// interrupt ends a wait for the sender, see listen.
-func (s *session) interrupt() { _ = s.raw.SetReadDeadline(time.Unix(1, 0)) }
+// interrupt ends a wait for the sender, see listen, and in tcp mode what carries it.
+func (s *session) interrupt() {
+	_ = s.raw.SetReadDeadline(time.Unix(1, 0))
+	s.cutFlow()
+}
+
+func (s *session) cutFlow() {
+	if f := s.flow.Load(); f != nil {
+		f.Cut()
+	}
+}
 
 // leaving reports whether the session is to end at its next boundary.
 func (s *session) leaving() bool {
@@ -133,6 +147,7 @@ func (s *session) refresh() {
 // abort breaks the session's connections.
 func (s *session) abort() {
 	_ = s.raw.Close()
+	s.cutFlow()
 	if c := s.upstream.Load(); c != nil {
 		c.Abort()
 	}
@@ -201,7 +216,7 @@ func (s *session) close() {
 	}
 	s.unpin()
 	s.forgetKept()
-	_ = s.flush()
+	_ = s.send(true)
 	s.in.Release()
 	s.hangUp()
 	if s.messages == 0 {

@@ -1,10 +1,6 @@
 package balancer
 
-import (
-	"time"
-
-	"weir/internal/backend"
-)
+import "weir/internal/backend"
 
 // unsettled is a failure that is not told yet: should the same happen on the
 // next connector too, it was the message (P14a).
@@ -16,8 +12,7 @@ type unsettled struct {
 // failed tells the observer how a stage failed. From MAIL on the message itself
 // may be at fault, so the first failure waits for what the second connector does.
 func (t *transaction) failed(ticket backend.Ticket, f *fault) {
-	now := time.Now()
-	outcome := f.outcome(now)
+	outcome := f.outcome(t.tick())
 	t.noteMove(&ticket, f)
 	t.blame(f)
 	maybeMessage := ticket.Stage >= backend.StageMail && ticket.Stage <= backend.StageBody && f.kind == faultLost && !f.ordered
@@ -62,7 +57,7 @@ func (t *transaction) passed(ticket backend.Ticket) {
 	if u := t.unsettled; u != nil && ticket.Stage >= u.ticket.Stage {
 		t.settleFailure()
 	}
-	o := backend.Outcome{Verdict: backend.Success, At: time.Now(), Code: t.reply.Code}
+	o := backend.Outcome{Verdict: backend.Success, At: t.now, Code: t.reply.Code}
 	if t.reply.Class() == 4 {
 		t.part.failed = true // to put off at once is not to be fast
 		o.Verdict, o.Full, o.Why = backend.Deferral, isFull(&t.reply), t.reply.String()

@@ -3,7 +3,6 @@ package balancer
 import (
 	"io"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,16 +55,11 @@ func (s *session) pause(d time.Duration) error {
 // earlier. TLS makes no difference: the connection below it is what ends. One without
 // a descriptor, as tests have it, cannot be watched.
 func (s *session) awaitEnd(until time.Time) error {
-	sc, ok := s.raw.(syscall.Conn)
-	if !ok {
+	if !s.raw.HasDescriptor() {
 		sleep(s.srv.base, time.Until(until))
 		return os.ErrDeadlineExceeded
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Read(hungUp)
+	return s.raw.Wait(hungUp)
 }
 
 // hungUp reports whether the other side has closed, even where there is still something

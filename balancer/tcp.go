@@ -3,6 +3,7 @@ package balancer
 import (
 	"time"
 
+	"weir/balancer/flow"
 	"weir/balancer/gate"
 	"weir/internal/backend"
 	"weir/internal/connector"
@@ -17,7 +18,7 @@ type Passage struct {
 }
 
 // passage is a connection in tcp mode. A connector is chosen for it once
-// (tcpgate.go); from then on octets go both ways as they come (tcpbridge.go).
+// (tcpgate.go); from then on octets go both ways as they come (package flow).
 type passage struct {
 	Passage
 	s      *session
@@ -56,16 +57,40 @@ func (p *passage) use(at *gateway) {
 		return
 	}
 	defer u.discard()
-	b := newBridge(s.raw, at.socket, s.front.Timeouts.Command, &s.srv.pipes)
-	if age := s.front.Limits.Session; age > 0 {
-		b.until = s.began.Add(age)
+	f, err := p.carry(at)
+	if err != nil {
+		s.finish(err.Error())
+		return
 	}
-	end := b.run(s.srv.base)
-	p.In, p.Out = b.there.moved, p.Out+b.back.moved
-	if p.wasLost(b, &end, opened) {
+	<-f.Done()
+	end := f.Ending()
+	p.In, p.Out = f.Moved(flow.Front), p.Out+f.Moved(flow.Back)
+	if p.wasLost(f, &end, opened) {
 		s.srv.tellLost(u, opened)
 	}
 	s.finish(p.reason(u, &end))
+}
+
+// carry has octets go both ways. From then on the connections are the flow's.
+func (p *passage) carry(at *gateway) (*flow.Flow, error) {
+	s := p.s
+	limits := flow.Limits{Idle: s.front.Timeouts.Command, AfterBack: afterClose, Linger: lingering}
+	if age := s.front.Limits.Session; age > 0 {
+		limits.Until = s.began.Add(age)
+	}
+	sender, err := s.raw.HandOver()
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.srv.flows.Start(sender, at.socket, limits)
+	if err != nil {
+		return nil, err
+	}
+	s.flow.Store(f)
+	if s.shed.Load() || at.out.Load() != nil || s.srv.base.Err() != nil {
+		f.Cut() // who wanted that did not see the flow yet
+	}
+	return f, nil
 }
 
 // greet tells the sender what the connector has said, as it came.
@@ -82,9 +107,9 @@ func (p *passage) greet() error {
 }
 
 // reason says why a connection has ended.
-func (p *passage) reason(u *upstream, end *ending) string {
+func (p *passage) reason(u *upstream, end *flow.Ending) string {
 	party := "sender"
-	if end.by == atBack {
+	if end.By == flow.Back {
 		party = "connector"
 	}
 	switch why := u.out.Load(); {
@@ -94,14 +119,18 @@ func (p *passage) reason(u *upstream, end *ending) string {
 		return "shutting down"
 	case p.s.shed.Load():
 		return refusalReasons[gate.MadeRoom]
-	case end.by == atBridge:
-		return end.err.Error()
-	case end.err != nil:
-		return "lost by the " + party + ": " + connector.Describe(end.err)
+	case end.By == flow.Itself:
+		return end.Err.Error()
+	case end.Err != nil:
+		return "lost by the " + party + ": " + connector.Describe(end.Err)
 	default:
 		return "closed by the " + party
 	}
 }
+
+// afterClose is how long nothing may happen once the connector has closed: a sender
+// that does not notice must not hold its place.
+const afterClose = 30 * time.Second
 
 // atOnce is how soon a connector must leave to be blamed for it.
 const atOnce = 5 * time.Second
@@ -110,8 +139,8 @@ const atOnce = 5 * time.Second
 // said anything more, a sender that was still there. What else happens behind the
 // greeting says nothing about the connector. One that does not greet has a reason to
 // leave a sender that does not speak as it should.
-func (p *passage) wasLost(b *bridge, end *ending, opened time.Time) bool {
-	return end.by == atBack && b.back.moved == 0 && end.at.Sub(opened) < atOnce && (p.speaks || b.there.moved == 0)
+func (p *passage) wasLost(f *flow.Flow, end *flow.Ending, opened time.Time) bool {
+	return end.By == flow.Back && f.Moved(flow.Back) == 0 && end.At.Sub(opened) < atOnce && (p.speaks || f.Moved(flow.Front) == 0)
 }
 
 // tellLost tells the observer of a connector that has left at once.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"syscall"
 	"time"
 
 	"weir/internal/backend"
@@ -76,8 +75,9 @@ func (p *passage) dial(t *transaction, b *backend.Backend, limit time.Time) *gat
 		return nil
 	}
 	u := newUpstream(conn, t.pool, b)
+	left := conn.Look() == smtp.Closed
 	socket, err := conn.Socket()
-	if err != nil || hasLeft(socket) {
+	if err != nil || left {
 		ticket := t.beginStage(b, backend.StageEHLO, time.Now())
 		f := lostBy(faultUnreached, backend.StageEHLO, errLeft)
 		t.failed(ticket, &f)
@@ -122,25 +122,4 @@ func (p *passage) apologise(f *fault) {
 	}
 	p.s.reply(421, w.Enhanced, w.Text) // the connection closes (RFC 5321 section 3.8)
 	p.s.finish("no connector: " + w.Text)
-}
-
-// hasLeft finds out, without waiting, whether the other side has closed.
-func hasLeft(nc net.Conn) bool {
-	raw := descriptor(nc)
-	if raw == nil {
-		return false
-	}
-	seen := smtp.Quiet
-	err := raw.Control(func(fd uintptr) { seen = smtp.Peek(fd) })
-	return err != nil || seen == smtp.Closed
-}
-
-// descriptor returns a socket's descriptor, nil where there is none.
-func descriptor(nc net.Conn) syscall.RawConn {
-	if sc, ok := nc.(*net.TCPConn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			return raw
-		}
-	}
-	return nil
 }

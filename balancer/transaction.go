@@ -30,6 +30,7 @@ type transaction struct {
 	pool  *pool // of the connector that has it, or had it last
 	id    string
 	began time.Time
+	now   time.Time // what it goes by between two waits, see tick
 	mail  smtp.Mail
 
 	group     []recipient // gathered, not yet answered
@@ -74,8 +75,8 @@ func newTransaction() *transaction { return &transaction{} }
 func (s *session) begin(mail smtp.Mail) {
 	t := s.srv.txs.Get().(*transaction)
 	s.messages++
-	t.s, t.mail, t.began = s, mail, time.Now()
-	t.id = s.id + "-" + strconv.Itoa(s.messages)
+	t.s, t.mail, t.began = s, mail, t.tick()
+	t.id = s.nextID()
 	t.rec = Record{
 		Session: s.id, ID: t.id, Listener: s.front.Name, Client: s.client, HELO: s.helo, Auth: s.auth.mechanism, TLS: s.tlsText(), Proxy: s.proxyText(),
 		From: mail.From, Pool: s.front.Pool, Rcpts: t.rec.Rcpts[:0], Tries: t.rec.Tries[:0],
@@ -84,6 +85,19 @@ func (s *session) begin(mail smtp.Mail) {
 	t.rec.Reply.Reset()
 	t.req.Needs = t.needs()
 	s.tx = t
+}
+
+// nextID names the session's latest transaction.
+func (s *session) nextID() string {
+	var space [32]byte
+	return string(strconv.AppendInt(append(append(space[:0], s.id...), '-'), int64(s.messages), 10))
+}
+
+// tick looks at the clock. It is called where a wait has ended, or may have; what
+// comes between two waits takes no time that anybody measures, and goes by t.now.
+func (t *transaction) tick() time.Time {
+	t.now = time.Now()
+	return t.now
 }
 
 // gather adds a recipient to the group.
@@ -214,10 +228,10 @@ func (t *transaction) abort() {
 
 // close gives everything back and has the transaction recorded.
 func (t *transaction) close(outcome Outcome) {
-	now := time.Now()
+	t.tick()
 	t.settleFailure()
 	if t.at != nil {
-		t.letGo(now)
+		t.letGo()
 	}
 	if t.content != nil {
 		t.content.release()
@@ -228,7 +242,7 @@ func (t *transaction) close(outcome Outcome) {
 	}
 	s := t.s
 	t.rec.Outcome = outcome
-	t.rec.Duration = now.Sub(t.began)
+	t.rec.Duration = t.now.Sub(t.began)
 	s.srv.deps.Recorder.Transaction(&t.rec)
 	s.tx = nil
 	t.forget()
@@ -238,15 +252,15 @@ func (t *transaction) close(outcome Outcome) {
 // forget drops what a lent-out transaction must not keep alive, and keeps its
 // buffers.
 func (t *transaction) forget() {
+	clear(t.accepted) // of which there may have been a thousand once
+	clear(t.places[:cap(t.places)])
+	clear(t.asked[:cap(t.asked)])
+	clear(t.noted[:cap(t.noted)])
 	*t = transaction{
 		group: t.group[:0], wanted: t.wanted[:0], accepted: t.accepted[:0],
 		choice:  choice{places: t.places[:0], asked: t.asked[:0], noted: t.noted[:0]},
 		verdict: t.verdict, reply: t.reply, rec: t.rec, store: t.store, scratch: t.scratch[:0], spare: attempt{refusal: t.spare.refusal},
 	}
-	clear(t.accepted[:cap(t.accepted)])
-	clear(t.places[:cap(t.places)])
-	clear(t.asked[:cap(t.asked)])
-	clear(t.noted[:cap(t.noted)])
 	t.verdict.Reset()
 	t.reply.Reset()
 }

@@ -32,6 +32,10 @@ type upstream struct {
 	reused    bool // has served a transaction before this one
 	began     bool // a MAIL was accepted and not yet ended
 	out       atomic.Pointer[disabled]
+
+	// What the pool's last snapshot knows of its connector, see member.
+	view   *backend.Pool
+	behind *backend.Member
 }
 
 // newUpstream takes in a connection that was dialled.
@@ -40,7 +44,17 @@ func newUpstream(conn *connector.Conn, p *pool, b *backend.Backend) *upstream {
 	return &upstream{Conn: conn, pool: p, backend: b, born: time.Now()}
 }
 
-// fit reports whether a kept connection may be used again.
+// member returns what is known of the connector now; nil: it is none of the pool's
+// any more. Only who uses the connection may ask. It is looked up once for each
+// snapshot, as a pool of a thousand lies in many cache lines.
+func (u *upstream) member() *backend.Member {
+	if now := u.pool.view(); now != u.view {
+		u.view, u.behind = now, memberOf(now, u.backend)
+	}
+	return u.behind
+}
+
+// fit reports whether a kept connection is still in order.
 func (u *upstream) fit(now time.Time) bool {
 	return now.Sub(u.idleSince) < u.pool.Reuse.Idle && u.withinBudget(now) && u.Look() == smtp.Quiet
 }
@@ -88,13 +102,13 @@ func (u *upstream) cutWith(ctx context.Context) (stop func()) {
 // transaction that was begun and not ended is reset first, in the background.
 func (u *upstream) giveBack(now time.Time) {
 	u.reused = true
-	if u.Look() != smtp.Quiet {
-		u.discard()
+	if !u.began {
+		u.pool.keep(u, now) // whether it is quiet is for who takes it to see
 		u.pool.release(u.backend)
 		return
 	}
-	if !u.began {
-		u.pool.keep(u, now)
+	if u.Look() != smtp.Quiet {
+		u.discard()
 		u.pool.release(u.backend)
 		return
 	}

@@ -54,7 +54,9 @@ type hearing struct {
 
 func (h hearing) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
+	h.f.mu.Lock()
 	h.f.got = time.Now()
+	h.f.mu.Unlock()
 	return n, err
 }
 
@@ -62,6 +64,13 @@ func (f *fake) ended() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.dot
+}
+
+// heardSince reports whether it was sent anything after t.
+func (f *fake) heardSince(t time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.got.After(t)
 }
 
 func (f *fake) serve(nc net.Conn) {
@@ -80,8 +89,6 @@ func (f *fake) serve(nc net.Conn) {
 		}
 		verb, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch verb {
-		case "LEAVE":
-			return
 		case "DATA":
 			say(verb, "354 go on")
 			if !strings.Contains(f.mute, verb) && !f.content(in) {

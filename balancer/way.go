@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"slices"
-	"time"
 
 	"weir/internal/backend"
 	"weir/internal/smtp"
@@ -82,6 +81,9 @@ func hasSound(p *backend.Pool, needs policies.Needs) bool {
 }
 
 func serves(m *backend.Member, needs policies.Needs) bool {
+	if needs == (policies.Needs{}) {
+		return true // as most do, and pools may be large
+	}
 	c := policies.Candidate{Capabilities: m.Health.Capabilities}
 	return c.Serves(needs)
 }
@@ -105,7 +107,7 @@ func (t *transaction) nobodyAnywhere() {
 // their own: a pool that has nobody, or refuses its recipients, keeps back nobody
 // else's. DATA goes with the last way only.
 func (t *transaction) answerGroup(withData bool) {
-	limit := time.Now().Add(totalRcpt)
+	limit := t.tick().Add(totalRcpt)
 	t.catchUp()
 	for {
 		elsewhere := t.route()
@@ -187,7 +189,7 @@ func (t *transaction) free() bool { return len(t.accepted) == 0 && t.s.pinned.Lo
 func (t *transaction) afresh(way *policies.Way) {
 	t.settleFailure()
 	if t.at != nil {
-		t.letGo(time.Now())
+		t.letGo()
 	}
 	t.choice = choice{way: way, places: t.places[:0], asked: t.asked[:0], noted: t.noted[:0]}
 	t.req.Needs = t.needs()

@@ -9,16 +9,21 @@ import (
 // singly, the last half hour in sum. The sum knows what is usual; the last ones
 // know what is going on, say that everybody greylists a new sender right now.
 type answers struct {
-	ring [40]answer
-	next int
-	held sample    // what is in the ring; its since is not kept
-	sums [2]sample // of this quarter of an hour, and of the one before
+	ring  [40]answer
+	next  int
+	first time.Time // of all answers; the ring's times count from here
+	held  sample    // what is in the ring; its since is not kept
+	sums  [2]sample // of this quarter of an hour, and of the one before
 }
 
+// answer is small and holds no pointer: a connector has forty of them for each stage.
 type answer struct {
-	at       time.Time // zero: none
+	at       time.Duration // after the first of all, and a nanosecond more; 0: there is none
 	deferral bool
 }
+
+// when returns the time of an answer in the ring.
+func (a *answers) when(x answer) time.Time { return a.first.Add(x.at - 1) }
 
 // sample is some answers in sum.
 type sample struct {
@@ -29,14 +34,17 @@ type sample struct {
 const sumFor = 15 * time.Minute
 
 func (a *answers) add(deferral bool, now time.Time) {
-	if old := a.ring[a.next]; !old.at.IsZero() {
+	if a.first.IsZero() {
+		a.first = now
+	}
+	if old := a.ring[a.next]; old.at != 0 {
 		a.held.n--
 		if old.deferral {
 			a.held.deferrals--
 		}
 	}
 	a.held.add(deferral)
-	a.ring[a.next] = answer{now, deferral}
+	a.ring[a.next] = answer{now.Sub(a.first) + 1, deferral}
 	a.next = (a.next + 1) % len(a.ring)
 	a.turn(now)
 	a.sums[0].add(deferral)
@@ -54,22 +62,22 @@ func (a *answers) turn(now time.Time) {
 // in their order, so that all of them need not be looked at.
 func (a *answers) latest(since time.Time) sample {
 	s := a.held
-	if oldest := a.ring[a.next]; !oldest.at.IsZero() {
-		s.since = oldest.at
+	if oldest := a.ring[a.next]; oldest.at != 0 {
+		s.since = a.when(oldest)
 	} else {
-		s.since = a.ring[0].at
+		s.since = a.first
 	}
 	if !s.since.Before(since) {
 		return s
 	}
 	s = sample{}
 	for _, x := range a.ring {
-		if x.at.IsZero() || x.at.Before(since) {
+		if x.at == 0 || a.when(x).Before(since) {
 			continue
 		}
 		s.add(x.deferral)
-		if s.since.IsZero() || x.at.Before(s.since) {
-			s.since = x.at
+		if at := a.when(x); s.since.IsZero() || at.Before(s.since) {
+			s.since = at
 		}
 	}
 	return s
@@ -85,7 +93,7 @@ func (a *answers) run() sample {
 			break
 		}
 		s.add(true)
-		s.since = x.at
+		s.since = a.when(x)
 	}
 	return s
 }

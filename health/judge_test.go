@@ -110,11 +110,12 @@ func TestLatestAnswersInSum(t *testing.T) {
 		a.add(i%3 == 0, now)
 		var want sample
 		for _, x := range a.ring {
-			if !x.at.IsZero() {
-				want.add(x.deferral)
-				if want.since.IsZero() || x.at.Before(want.since) {
-					want.since = x.at
-				}
+			if x.at == 0 {
+				continue
+			}
+			want.add(x.deferral)
+			if at := a.when(x); want.since.IsZero() || at.Before(want.since) {
+				want.since = at
 			}
 		}
 		if got := a.latest(time.Time{}); got != want {

@@ -122,8 +122,8 @@ func (m *Monitor) Begin(b *backend.Backend, stage backend.Stage, now time.Time) 
 	return t
 }
 
-// End is told how an attempt ended. When that takes the connector out, the
-// registry knows it before End returns.
+// End is told how an attempt ended, and when; no time is now. When that takes the
+// connector out, the registry knows it before End returns.
 func (m *Monitor) End(t backend.Ticket, o backend.Outcome) {
 	w := (*m.watches.Load())[t.Backend]
 	if w == nil {
@@ -131,5 +131,5 @@ func (m *Monitor) End(t backend.Ticket, o backend.Outcome) {
 	}
 	w.pool.mu.Lock()
 	defer w.pool.mu.Unlock()
-	w.end(t, o, time.Now())
+	w.end(t, o, w.pool.heardAt(o.At))
 }

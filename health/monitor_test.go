@@ -410,6 +410,21 @@ func TestSuccessAllocatesNothing(t *testing.T) {
 	want(t, "allocations", allocations, 0)
 }
 
+// Many goroutines bring news of a pool, each with the time at which it looked.
+func TestNewsNeverTurnTheClockBack(t *testing.T) {
+	var p pool
+	first := time.Now()
+	later := first.Add(time.Second)
+	for i, step := range []struct{ at, want time.Time }{{first, first}, {later, later}, {first, later}} {
+		if got := p.heardAt(step.at); !got.Equal(step.want) {
+			t.Errorf("step %d: %v, want %v", i+1, got, step.want)
+		}
+	}
+	if got := new(pool).heardAt(time.Time{}); got.Before(first) {
+		t.Errorf("without a time: %v, want now", got)
+	}
+}
+
 func BenchmarkSuccess(b *testing.B) {
 	bench := newBench("a")
 	ctx, cancel := context.WithCancel(b.Context())
@@ -425,6 +440,25 @@ func BenchmarkSuccess(b *testing.B) {
 			bench.monitor.End(bench.monitor.Begin(record, backend.StageMail, now), backend.Outcome{Verdict: backend.Success, At: now})
 		}
 	})
+}
+
+// BenchmarkSuccessOfMany is a message's five stages at one of a thousand connectors,
+// none of which is in the processor's cache when its turn comes.
+func BenchmarkSuccessOfMany(b *testing.B) {
+	bench := newLargeBench(1000)
+	ctx, cancel := context.WithCancel(b.Context())
+	cancel()
+	if err := bench.monitor.Run(ctx); err != nil {
+		b.Fatal(err)
+	}
+	members := bench.registry.Snapshot().Pool("internet").Members
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		record, now := members[i%len(members)].Backend, time.Now()
+		for _, stage := range []backend.Stage{backend.StageMail, backend.StageRcpt, backend.StageData, backend.StageBody, backend.StageFinalDot} {
+			bench.monitor.End(bench.monitor.Begin(record, stage, now), backend.Outcome{Verdict: backend.Success, At: now})
+		}
+	}
 }
 
 // One that moved in the middle of a message is not judged where it was.

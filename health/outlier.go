@@ -28,6 +28,9 @@ func (j *jury) outlier(m *member, now time.Time) {
 			continue
 		}
 		a := &m.ledger.stages[stage].answers
+		if a.held.deferrals < j.cfg.Breaker.ConsecutiveFailures {
+			continue // neither of these can have more
+		}
 		for _, own := range [...]sample{a.run(), a.latest(time.Time{})} {
 			if why := j.stands(m, stage, &own, now); why != "" {
 				m.accuse(stage, why, false)
@@ -44,7 +47,7 @@ func (j *jury) stands(m *member, stage backend.Stage, own *sample, now time.Time
 	if ratio <= 0 || own.deferrals < b.ConsecutiveFailures || own.share() < b.FailureRatio {
 		return ""
 	}
-	if len(j.members) > heardAtOnce && own.share() < ratio*j.totals[stage].without(m, stage, now) {
+	if len(j.members) > heardAtOnce && own.share() < ratio*j.total(stage, now).without(m, stage, now) {
 		return ""
 	}
 	known, usual := j.peers(m, stage, own.since, now)
@@ -66,15 +69,18 @@ func (j *jury) peers(m *member, stage backend.Stage, since, now time.Time) (late
 			continue
 		}
 		a := &o.ledger.stages[stage].answers
-		latest.merge(a.latest(time.Time{}))
+		latest.merge(a.held)
 		same.merge(a.latest(since))
 		long.merge(a.usual(now))
 	}
-	return latest, max(same.share(), total{latest, long}.usual())
+	return latest, max(same.share(), total{latest: latest, long: long}.usual())
 }
 
 // total is what all connectors of a pool answered lately at a stage.
-type total struct{ latest, long sample }
+type total struct {
+	latest, long sample
+	known        bool // it was summed up since the last sitting began
+}
 
 // usual is the share of 4xx to be expected by it.
 func (t total) usual() float64 {
@@ -88,7 +94,7 @@ func (t total) usual() float64 {
 // large pool in which all defer it saves each from asking all others.
 func (t total) without(m *member, stage backend.Stage, now time.Time) float64 {
 	a := &m.ledger.stages[stage].answers
-	latest, long := a.latest(time.Time{}), a.usual(now)
+	latest, long := a.held, a.usual(now)
 	t.latest.n -= latest.n
 	t.latest.deferrals -= latest.deferrals
 	t.long.n -= long.n
@@ -96,20 +102,23 @@ func (t total) without(m *member, stage backend.Stage, now time.Time) float64 {
 	return t.usual()
 }
 
-// sumUp works out the total of a stage, where large pools need it.
-func (j *jury) sumUp(stage backend.Stage, now time.Time) {
-	var t total
-	if len(j.members) > heardAtOnce {
-		for _, o := range j.members {
-			if o.circuit.state() != backend.BreakerClosed || !o.ledger.knows(stage) {
-				continue
-			}
-			a := &o.ledger.stages[stage].answers
-			t.latest.merge(a.latest(time.Time{}))
-			t.long.merge(a.usual(now))
-		}
+// total returns the total of a stage. It is summed up once in a sitting, and in most,
+// where nobody defers, not at all.
+func (j *jury) total(stage backend.Stage, now time.Time) total {
+	t := &j.totals[stage]
+	if t.known {
+		return *t
 	}
-	j.totals[stage] = t
+	*t = total{known: true}
+	for _, o := range j.members {
+		if o.circuit.state() != backend.BreakerClosed || !o.ledger.knows(stage) {
+			continue
+		}
+		a := &o.ledger.stages[stage].answers
+		t.latest.merge(a.held)
+		t.long.merge(a.usual(now))
+	}
+	return *t
 }
 
 // alike reports whether the peers defer at a stage like a connector on trial: then

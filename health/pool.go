@@ -25,6 +25,7 @@ type pool struct {
 	jury    jury
 	review  *review
 	watches []*watch
+	heard   time.Time // of the latest news from the data path
 
 	next time.Time // when a sitting is due; Run's
 
@@ -101,6 +102,19 @@ func (p *pool) judge(from int, now time.Time) bool {
 		w.publish(byPeers, now)
 	}
 	return true
+}
+
+// heardAt is the time of news from the data path: many goroutines bring it, and what
+// was looked up a moment too early must not turn the clock back. The caller holds
+// the lock.
+func (p *pool) heardAt(at time.Time) time.Time {
+	if at.IsZero() {
+		at = time.Now()
+	}
+	if at.After(p.heard) {
+		p.heard = at
+	}
+	return p.heard
 }
 
 // seat has the jury know the connectors of its pool.

@@ -15,6 +15,8 @@ import (
 const (
 	greeted   = "S: 220 mx ESMTP\nC: EHLO weir.test\nS: 250 mx\n"
 	enveloped = "C: MAIL FROM:<>\nS: 250 ok\nC: RCPT TO:<postmaster>\nS: 250 ok\nC: RSET\nS: 250 ok\n"
+	together  = "S: 220 mx ESMTP\nC: EHLO weir.test\nS: 250-mx\nS: 250 PIPELINING\nC: MAIL FROM:<>\nC: RCPT TO:<postmaster>\nC: RSET\n"
+	answered  = "S: 250 ok\nS: 250 ok\nS: 250 ok\n"
 	offered   = "C: MAIL FROM:<>\nS: 250 ok\nC: RCPT TO:<weir-relay-test@example.net>\n"
 )
 
@@ -36,17 +38,25 @@ func TestEnvelopeProbeAsksForRelay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address, played := playAll(t, steps(greeted+enveloped+test.asked), steps(greeted+enveloped+test.then))
-			prober := NewProber(Config{Probe: DepthEnvelope, To: "postmaster", Timeout: time.Hour, AskRelay: true}, connector.Dialer{Hostname: "weir.test"})
-			for i, want := range []int{test.code, 0} {
-				r, err := prober.Probe(t.Context(), backend.Spec{Pool: "p", Name: "a", Address: address})
-				if err != nil || r.Relay.Code != want {
-					t.Errorf("probe %d: got %v and %v, want %d", i, r.Relay, err, want)
-				}
-				if err := <-played; err != nil {
-					t.Errorf("probe %d, the connector's side: %v", i, err)
-				}
-			}
+			asksOnce(t, address, played, test.code)
+			address, played = playAll(t, steps(together+answered+test.asked), steps(together+"C: QUIT\n"+answered+"S: 221 Bye\nclose"))
+			asksOnce(t, address, played, test.code)
 		})
+	}
+}
+
+// asksOnce probes twice, and is told what the first probe finds; the second does not ask.
+func asksOnce(t *testing.T, address string, played <-chan error, code int) {
+	t.Helper()
+	prober := NewProber(Config{Probe: DepthEnvelope, To: "postmaster", Timeout: time.Hour, AskRelay: true}, connector.Dialer{Hostname: "weir.test"})
+	for i, want := range []int{code, 0} {
+		r, err := prober.Probe(t.Context(), backend.Spec{Pool: "p", Name: "a", Address: address})
+		if err != nil || r.Relay.Code != want {
+			t.Errorf("probe %d: got %v and %v, want %d", i, r.Relay, err, want)
+		}
+		if err := <-played; err != nil {
+			t.Errorf("probe %d, the connector's side: %v", i, err)
+		}
 	}
 }
 

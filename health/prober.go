@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"fmt"
+	"net"
 	"reflect"
 	"slices"
 	"time"
@@ -46,6 +47,13 @@ type Report struct {
 // identity are the dialer's, as for mail, but no client is named.
 func NewProber(cfg Config, dialer connector.Dialer) Prober {
 	dialer.Client = connector.Client{}
+	if dialer.DialContext == nil {
+		// A probe is over before keepalives begin: four system calls for nothing.
+		dialer.DialContext = (&net.Dialer{KeepAlive: -1}).DialContext
+	}
+	if dialer.Buffers == nil {
+		dialer.Buffers = new(smtp.Buffers)
+	}
 	return &smtpProber{cfg: cfg, dialer: dialer}
 }
 
@@ -94,6 +102,7 @@ type visit struct {
 	deadline time.Time
 	stage    time.Time // when the stage that the dialer is at began
 	lost     bool      // the connection is of no more use
+	group    group     // commands that went ahead together
 	report   Report
 }
 
@@ -218,39 +227,12 @@ func (v *visit) expected() error {
 	return &connector.Error{Stage: backend.StageEHLO, Err: missing}
 }
 
-// envelope offers a recipient and takes it back. A recipient refused for good is
-// policy: the connector is alive (P37), unless its peers accept it (P18), which
-// one probe cannot know.
-func (v *visit) envelope() error {
-	if err := v.sender(); err != nil {
-		return err
-	}
-	if err := v.recipient(2, 5); err != nil {
-		return err
-	}
-	// What RSET is answered says nothing about mail, so long as it is answered
-	// and the answer is not 421.
-	_, err := v.command(backend.StageRcpt, "RSET", 2, 4, 5)
-	return err
-}
-
-func (v *visit) sender() error {
-	_, err := v.command(backend.StageMail, "MAIL FROM:<"+v.prober.cfg.From+">", 2)
-	return err
-}
-
-func (v *visit) recipient(classes ...int) error {
-	reply, err := v.command(backend.StageRcpt, "RCPT TO:<"+v.prober.cfg.To+">", classes...)
-	v.report.Rcpt = reply
-	return err
-}
-
-// command sends one command; a reply of another class than those wanted is a
-// failure, and so is 421 whatever is wanted.
+// command sends one command, unless it went ahead in a group; a reply of another
+// class than those wanted is a failure, and so is 421 whatever is wanted.
 func (v *visit) command(stage backend.Stage, text string, classes ...int) (smtp.Reply, error) {
 	var reply smtp.Reply
 	err := v.step(stage, func(deadline time.Time) error {
-		if err := v.conn.Do(text, &reply, deadline); err != nil {
+		if err := v.exchange(text, &reply, deadline); err != nil {
 			return &connector.Error{Stage: stage, Err: err}
 		}
 		if reply.Code == 421 || !slices.Contains(classes, reply.Class()) {
@@ -274,13 +256,19 @@ func (v *visit) step(stage backend.Stage, do func(deadline time.Time) error) err
 }
 
 // leave ends the connection without a reset, whatever has happened (P37): with a
-// QUIT where the dialogue is in step, else by closing our side first.
+// QUIT where the dialogue is in step, else by closing our side first. What was said
+// in a group is answered to its end, the QUIT in it too.
 func (v *visit) leave(err error) {
 	if v.conn == nil {
 		return
 	}
 	deadline := time.Now().Add(farewell)
 	if v.prober.cfg.Probe == DepthTCP || v.lost || outOfStep(err) {
+		v.conn.HangUp(deadline)
+		return
+	}
+	said := v.group.quit
+	if v.awaitGroup(deadline) != nil || said {
 		v.conn.HangUp(deadline)
 		return
 	}

@@ -33,7 +33,7 @@ func (j *jury) weigh(stage backend.Stage, now time.Time) {
 		needs.add(own[i].quantile(patienceQuantile))
 		all.merge(&own[i], 1)
 	}
-	j.sumUp(stage, now)
+	j.totals[stage].known = false
 	needs.sort()
 	floor := j.cfg.Breaker.StuckAfter[stage]
 	for i, m := range j.members {

@@ -14,6 +14,7 @@ import (
 type suspicion struct {
 	interval time.Duration // of probes
 	seen     [backend.Stages]map[string]sighting
+	failing  [backend.Stages]int // those of seen that fail: nearly always none, and then there is nothing to count
 	doubted  [backend.Stages]bool
 }
 
@@ -38,8 +39,12 @@ func (s *suspicion) told(now time.Time, backend string, stage backend.Stage, fai
 		s.seen[stage] = map[string]sighting{}
 	}
 	last := s.seen[stage][backend]
-	if failed && !last.failed {
+	switch {
+	case failed && !last.failed:
 		last.changed = now
+		s.failing[stage]++
+	case !failed && last.failed:
+		s.failing[stage]--
 	}
 	last.failed = failed
 	s.seen[stage][backend] = last
@@ -48,6 +53,9 @@ func (s *suspicion) told(now time.Time, backend string, stage backend.Stage, fai
 // forget drops a connector: it is gone, or a probe no longer comes so far.
 func (s *suspicion) forget(backend string) {
 	for stage := range s.seen {
+		if s.seen[stage][backend].failed {
+			s.failing[stage]--
+		}
 		delete(s.seen[stage], backend)
 	}
 }
@@ -57,21 +65,17 @@ func (s *suspicion) forget(backend string) {
 // while as many connectors go on to fail: only those that pass again can tell
 // that the probe is sound.
 func (s *suspicion) suspect(now time.Time, stage backend.Stage, pool int) bool {
-	failing, fresh := 0, 0
+	if s.doubted[stage] || !many(s.failing[stage], pool) {
+		s.doubted[stage] = many(s.failing[stage], pool)
+		return s.doubted[stage]
+	}
+	fresh := 0
 	for _, last := range s.seen[stage] {
-		if !last.failed {
-			continue
-		}
-		failing++
-		if now.Sub(last.changed) <= 2*s.interval {
+		if last.failed && now.Sub(last.changed) <= 2*s.interval {
 			fresh++
 		}
 	}
-	if s.doubted[stage] {
-		s.doubted[stage] = many(failing, pool)
-	} else {
-		s.doubted[stage] = many(fresh, pool)
-	}
+	s.doubted[stage] = many(fresh, pool)
 	return s.doubted[stage]
 }
 

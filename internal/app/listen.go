@@ -90,8 +90,7 @@ func (s *sockets) openOne(ctx context.Context, address string) (net.Listener, er
 			return share(tcp)
 		}
 	}
-	var lc net.ListenConfig
-	return lc.Listen(ctx, "tcp", address)
+	return listenSMTP(ctx, address)
 }
 
 // share returns a second handle of a listening socket.

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"net/netip"
+
 	"github.com/rs/zerolog"
 
 	"weir/balancer"
@@ -61,8 +63,8 @@ func (r recorder) who(e *zerolog.Event, rec *balancer.Record) {
 	if rcpts == nil {
 		rcpts = []string{}
 	}
-	e.Str("session", rec.Session).Str("id", rec.ID).Str("listener", rec.Listener).
-		Str("client", rec.Client.String()).Str("helo", rec.HELO).Str("tls", rec.TLS).
+	e.Str("session", rec.Session).Str("id", rec.ID).Str("listener", rec.Listener)
+	client(e, rec.Client).Str("helo", rec.HELO).Str("tls", rec.TLS).
 		Str("from", from).Strs("rcpts", rcpts)
 	optional(e, "proxy", rec.Proxy)
 	optional(e, "auth", rec.Auth)
@@ -71,10 +73,24 @@ func (r recorder) who(e *zerolog.Event, rec *balancer.Record) {
 	}
 }
 
+// client adds whose transaction it is.
+func client(e *zerolog.Event, who netip.AddrPort) *zerolog.Event {
+	if !who.IsValid() {
+		return e.Str("client", who.String())
+	}
+	var space [64]byte // an IPv6 address with a port and a zone
+	return e.Bytes("client", who.AppendTo(space[:0]))
+}
+
 // where adds the connector's side.
 func (r recorder) where(e *zerolog.Event, rec *balancer.Record) {
-	e.Str("pool", rec.Pool).Str("backend", rec.Backend).
-		Array("tries", tries{rec.Tries, r.text}).Int("replays", rec.Replays)
+	e.Str("pool", rec.Pool).Str("backend", rec.Backend)
+	if len(rec.Tries) > 0 {
+		e.Array("tries", tries{rec.Tries, r.text})
+	} else {
+		e.Array("tries", tries{}) // as of most: it costs no memory
+	}
+	e.Int("replays", rec.Replays)
 	stage := ""
 	if rec.Reached {
 		stage = rec.Stage.String()

@@ -8,16 +8,16 @@ import (
 
 	"weir/internal/backend"
 	"weir/internal/smtp"
+	"weir/internal/socket"
 )
 
 // Conn is a connection to a connector. It is used by one goroutine at a time.
 type Conn struct {
-	nc         net.Conn // the socket
-	wire       *wire    // the socket, written to with patience
+	sock       *socket.Conn
 	ear        ear
-	secure     *tls.Conn     // over wire; nil in plaintext
+	secure     *tls.Conn     // over sock; nil in plaintext
 	proven     bool          // TLS showed a certificate that had to be verified, and was
-	stream     io.ReadWriter // wire or secure
+	stream     io.ReadWriter // sock or secure
 	transcript Transcript
 	buffers    *smtp.Buffers
 	in         *smtp.Reader
@@ -42,9 +42,9 @@ type Transcript interface {
 }
 
 func newConn(nc net.Conn, buffers *smtp.Buffers) *Conn {
-	c := &Conn{nc: nc, wire: newWire(nc), buffers: buffers}
-	c.ear.wire = c.wire
-	c.speakOver(c.wire)
+	c := &Conn{sock: socket.New(nc), buffers: buffers}
+	c.ear.sock = c.sock
+	c.speakOver(c.sock)
 	return c
 }
 
@@ -106,7 +106,7 @@ func (c *Conn) TLS() *tls.ConnectionState {
 }
 
 // LocalAddr returns our end of the connection.
-func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.sock.LocalAddr() }
 
 // Do sends one command, given without CRLF, and reads its reply.
 func (c *Conn) Do(command string, reply *smtp.Reply, deadline time.Time) error {
@@ -132,7 +132,7 @@ func (c *Conn) Flush(deadline time.Time) error {
 	if c.transcript != nil {
 		c.transcript.Sent(c.out)
 	}
-	c.wire.plan = plan{until: deadline}
+	c.sock.Have(socket.Patience{Until: deadline})
 	_, err := c.stream.Write(c.out)
 	c.out = c.out[:0]
 	return err
@@ -147,16 +147,18 @@ func (c *Conn) Flush(deadline time.Time) error {
 // When Write did not send everything, the connection is of no further use for
 // sending: under TLS the connector waits for the rest of a record.
 func (c *Conn) Write(p []byte, progress time.Duration, until time.Time) (n int, early bool, err error) {
-	c.wire.plan = plan{until: until, progress: progress}
-	if c.wire.raw != nil {
+	patience := socket.Patience{Until: until, Progress: progress}
+	if c.sock.HasDescriptor() {
 		c.ear.in = c.in
-		c.wire.plan.ear = &c.ear
+		patience.Ear = &c.ear
 	}
+	c.sock.Have(patience)
 	n, err = c.stream.Write(p)
 	if e := c.ear.shut(); err == nil {
 		err = e
 	}
-	c.wire.plan.ear = nil // what TLS may write while somebody reads has a reader already
+	patience.Ear = nil // what TLS may write while somebody reads has a reader already
+	c.sock.Have(patience)
 	if spoke := c.ear.spoke.Swap(false); spoke && n < len(p) {
 		return n, true, nil
 	}
@@ -182,8 +184,8 @@ func (c *Conn) ReadAuthReply(reply *smtp.Reply, deadline time.Time) error {
 }
 
 func (c *Conn) awaitReply(deadline time.Time) error {
-	c.wire.plan = plan{until: deadline} // to read, TLS may have to write
-	return c.nc.SetReadDeadline(deadline)
+	c.sock.Have(socket.Patience{Until: deadline}) // to read, TLS may have to write
+	return c.sock.SetReadDeadline(deadline)
 }
 
 // onlyWhole leaves nothing of a reply that was not read to its end.
@@ -213,7 +215,7 @@ func (c *Conn) Quit(deadline time.Time) {
 // closed first, and what the connector still sends is read.
 func (c *Conn) HangUp(deadline time.Time) {
 	c.closeTLS(deadline)
-	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+	if c.sock.CloseWrite() == nil {
 		c.drain(deadline)
 	}
 	c.Close()
@@ -223,20 +225,20 @@ func (c *Conn) HangUp(deadline time.Time) {
 // (RFC 8446 section 6.1).
 func (c *Conn) closeTLS(deadline time.Time) {
 	if c.secure != nil {
-		c.wire.plan = plan{until: deadline}
+		c.sock.Have(socket.Patience{Until: deadline})
 		_ = c.secure.CloseWrite()
 	}
 }
 
 // drain reads until the connector closes, a few kilobytes at most.
 func (c *Conn) drain(deadline time.Time) {
-	if c.nc.SetReadDeadline(deadline) != nil {
+	if c.sock.SetReadDeadline(deadline) != nil {
 		return
 	}
 	c.in.Release()
-	var rest io.Reader = c.nc
+	var rest io.Reader = c.sock
 	if c.transcript != nil && c.secure == nil {
-		rest = &overheard{src: c.nc, to: c.transcript}
+		rest = &overheard{src: c.sock, to: c.transcript}
 	}
 	_, _ = io.CopyN(io.Discard, rest, 4<<10)
 }
@@ -246,15 +248,15 @@ func (c *Conn) drain(deadline time.Time) {
 // transcript only; no deadline is set any more.
 func (c *Conn) Socket() (net.Conn, error) {
 	c.in.Release()
-	return c.nc, c.nc.SetDeadline(time.Time{})
+	return c.sock.HandOver()
 }
 
 // Abort breaks the connection under whoever uses it. Unlike the other methods it
 // may be called by another goroutine; the user still closes.
-func (c *Conn) Abort() { _ = c.nc.Close() }
+func (c *Conn) Abort() { _ = c.sock.Close() }
 
 // Close ends the connection at once.
 func (c *Conn) Close() error {
 	c.in.Release()
-	return c.nc.Close()
+	return c.sock.Close()
 }

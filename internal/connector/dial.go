@@ -131,7 +131,7 @@ func (d *Dialer) Connect(ctx context.Context, address string) (*Conn, error) {
 	c.address = address
 	if d.Transcript != nil {
 		c.transcript = d.Transcript
-		c.speakOver(c.wire)
+		c.speakOver(c.sock)
 	}
 	return c, nil
 }

@@ -10,12 +10,12 @@
 // connector, retry, or count; the one exception is opportunistic TLS, which goes on
 // in plaintext where it fails (P3).
 //
-// A connection is a socket (wire.go), TLS over it or not, and a reader on top:
+// A connection is a socket, TLS over it or not, and a reader on top:
 //
-//	Flush, Write ─▶ stream: wire │ TLS ─▶ wire ─▶ socket
-//	ReadReply, Look ─▶ smtp.Reader ─▶ wire │ TLS ─▶ smtp.UnderTLS ─▶ socket
+//	Flush, Write ─▶ stream: socket.Conn │ TLS ─▶ socket.Conn
+//	ReadReply, Look ─▶ smtp.Reader ─▶ socket.Conn │ TLS ─▶ smtp.UnderTLS ─▶ socket.Conn
 //
-// Writing tries the socket first without waiting, TLS's records too. When it has to
-// wait with content an ear listens (P28); under TLS it reads, as octets on the
+// What the socket takes at once, TLS's records too, is not waited for. When it has to
+// wait with content an ear (ear.go) listens (P28); under TLS it reads, as octets on the
 // socket may be a session ticket and no word of the connector's.
 package connector

@@ -146,7 +146,7 @@ func TestHangUpOnAPipe(t *testing.T) {
 
 func wantClosed(t *testing.T, c *Conn) {
 	t.Helper()
-	if err := c.nc.SetDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+	if _, err := c.sock.HandOver(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the connection is still open: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/pires/go-proxyproto/tlvparse"
 
 	"weir/internal/backend"
+	"weir/internal/socket"
 )
 
 // header makes the PROXY header of a new connection, and notes in it what the
@@ -24,7 +25,7 @@ func (d *Dialer) header(c *Conn) ([]byte, error) {
 		c.said = attrsProxyV1
 		h = proxyHeader(1, &d.Client)
 		if h == nil {
-			h = proxyproto.HeaderProxyFromAddrs(1, c.nc.LocalAddr(), c.nc.RemoteAddr())
+			h = proxyproto.HeaderProxyFromAddrs(1, c.sock.LocalAddr(), c.sock.RemoteAddr())
 		}
 	case IdentityProxyV2:
 		c.said = attrsProxyV2
@@ -120,8 +121,8 @@ func (c *Conn) sendHeader(header []byte, stage backend.Stage, deadline time.Time
 	if len(header) == 0 {
 		return nil
 	}
-	c.wire.plan = plan{until: deadline}
-	if _, err := c.wire.Write(header); err != nil {
+	c.sock.Have(socket.Patience{Until: deadline})
+	if _, err := c.sock.Write(header); err != nil {
 		return &Error{Stage: stage, Err: err}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"weir/internal/backend"
 	"weir/internal/smtp"
+	"weir/internal/socket"
 )
 
 // TLSMode is when TLS is used towards connectors.
@@ -140,21 +141,14 @@ func (d *Dialer) startTLS(c *Conn, deadline time.Time) error {
 // spokeAhead reports whether something is to be read in plaintext that would be
 // taken for something said in TLS (P23).
 func (c *Conn) spokeAhead() bool {
-	if len(c.in.Buffered()) > 0 {
-		return true
-	}
-	spoke := false
-	if c.wire.raw != nil {
-		_ = c.wire.raw.Control(func(fd uintptr) { spoke = smtp.Peek(fd) == smtp.Spoke })
-	}
-	return spoke
+	return len(c.in.Buffered()) > 0 || c.sock.Look() == socket.Spoke
 }
 
 // shakeHands goes on in TLS.
 func (d *Dialer) shakeHands(c *Conn, deadline time.Time) error {
-	secure := tls.Client(smtp.UnderTLS(c.wire), d.tlsConfig(c.address))
-	c.wire.plan = plan{until: deadline}
-	err := c.nc.SetReadDeadline(deadline)
+	secure := tls.Client(smtp.UnderTLS(c.sock), d.tlsConfig(c.address))
+	c.sock.Have(socket.Patience{Until: deadline})
+	err := c.sock.SetReadDeadline(deadline)
 	if err == nil {
 		err = secure.Handshake()
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +27,12 @@ const (
 // holds the writer up.
 func narrow(t *testing.T, c *Conn) *Conn {
 	t.Helper()
-	if err := c.nc.(*net.TCPConn).SetWriteBuffer(32 << 10); err != nil {
+	var failed error
+	err := c.sock.Wait(func(fd uintptr) bool {
+		failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 32<<10)
+		return true
+	})
+	if err := errors.Join(err, failed); err != nil {
 		t.Fatal(err)
 	}
 	return c

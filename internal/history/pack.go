@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -106,6 +105,3 @@ func unpack(packed []byte) Transaction {
 	t.Code, t.Bytes, t.Replays = int(r.number()), r.number(), int(r.number())
 	return t
 }
-
-// clone returns a piece of memory of just the size that is needed.
-func clone(packed []byte) []byte { return slices.Clip(append(make([]byte, 0, len(packed)), packed...)) }

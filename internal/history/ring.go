@@ -18,10 +18,16 @@ type Ring struct {
 
 	mu    sync.Mutex
 	list  [][]byte // packed; a ring
+	page  []byte   // where the next ones go: what lies there is never changed, as searches read it without the lock
 	first int      // of the oldest
 	count int
 	bytes int
 }
+
+// pageSize is how much memory is taken at once, so that keeping a transaction is no
+// allocation. A page is free again when the last one on it is dropped: they go in the
+// order in which they came.
+const pageSize = 32 << 10
 
 // NewRing returns a ring for the last size transactions, 0 for none.
 func NewRing(size int) *Ring {
@@ -43,14 +49,14 @@ func (r *Ring) Resize(size int) {
 		list[len(kept)-1-i] = packed
 		r.bytes += len(packed)
 	}
-	r.list = list
+	r.list, r.page = list, nil
 	r.shrink()
 }
 
 // Add keeps a transaction, of which nothing is held on to.
 func (r *Ring) Add(t *Transaction) {
 	var space [1 << 10]byte
-	packed := clone(pack(space[:0], t))
+	packed := pack(space[:0], t)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.list) == 0 {
@@ -59,10 +65,20 @@ func (r *Ring) Add(t *Transaction) {
 	if r.count == len(r.list) {
 		r.drop()
 	}
-	r.list[(r.first+r.count)%len(r.list)] = packed
+	r.list[(r.first+r.count)%len(r.list)] = r.put(packed)
 	r.count++
 	r.bytes += len(packed)
 	r.shrink()
+}
+
+// put copies what was packed to a page.
+func (r *Ring) put(packed []byte) []byte {
+	if cap(r.page)-len(r.page) < len(packed) {
+		r.page = make([]byte, 0, max(pageSize, len(packed)))
+	}
+	start := len(r.page)
+	r.page = append(r.page, packed...)
+	return slices.Clip(r.page[start:])
 }
 
 // shrink drops the oldest while all together take too much.

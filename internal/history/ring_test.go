@@ -223,9 +223,10 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-func TestAddAllocatesOnce(t *testing.T) {
+// A page for dozens is all that is allocated.
+func TestAddAllocatesNothing(t *testing.T) {
 	r, one := NewRing(10), sample("a", noon())
-	if n := testing.AllocsPerRun(100, func() { r.Add(one) }); n > 1 {
+	if n := testing.AllocsPerRun(1000, func() { r.Add(one) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,6 +1,9 @@
 package smtp
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 // wantNoAllocations runs steps again and again.
 func wantNoAllocations(t *testing.T, steps map[string]func()) {
@@ -68,6 +71,8 @@ func TestContentDoesNotAllocate(t *testing.T) {
 	}
 	for name, block := range blocks() {
 		steps["scanning "+name] = func() { scanner.discard(block) }
+		mended := bytes.Clone(block)
+		steps["scanning in place "+name] = func() { scanner.InPlace(mended, 0) }
 		steps["normalizing and stuffing "+name] = func() {
 			for rest := block; len(rest) > 0; {
 				out, n := normalizer.Next(rest)

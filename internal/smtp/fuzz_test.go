@@ -180,10 +180,12 @@ func checkReply(t *testing.T, in []byte, reply *Reply) {
 func FuzzScanner(f *testing.F) {
 	for _, form := range endForms() {
 		f.Add([]byte("a"+form+"b\r\n.\r\nQUIT\r\n"), uint64(1))
+		f.Add([]byte(strings.Repeat("abcdefg\r\n", alike+1)+"a"+form+"\r\n.\r\n"), uint64(3))
 		f.Add([]byte(form), uint64(2))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, cuts uint64) {
 		checkSafe(t, checkScan(t, in, cutBySeed(cuts)))
+		checkInPlace(t, in, func() cutter { return cutBySeed(cuts) })
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing/iotest"
 
 	"pgregory.net/rapid"
+
+	"weir/internal/socket"
 )
 
 // failer is what tests, properties and fuzz targets have in common, so that all
@@ -104,6 +106,13 @@ func tcpPair(t testing.TB) (ours, theirs *net.TCPConn) {
 	}
 	t.Cleanup(func() { b.Close() })
 	return a.(*net.TCPConn), b.(*net.TCPConn)
+}
+
+// socketPair is the same with our end as it is used.
+func socketPair(t testing.TB) (ours *socket.Conn, theirs *net.TCPConn) {
+	t.Helper()
+	tcp, theirs := tcpPair(t)
+	return socket.New(tcp), theirs
 }
 
 // underRace reports whether the race detector is on. It makes sync.Pool forget

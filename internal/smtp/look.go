@@ -1,15 +1,19 @@
 package smtp
 
-import "syscall"
+import (
+	"time"
+
+	"weir/internal/socket"
+)
 
 // Attention is what a look at a connection, without waiting, finds.
-type Attention uint8
+type Attention = socket.Attention
 
 // The findings.
 const (
-	Quiet  Attention = iota // open, and nothing to read
-	Spoke                   // there are octets to read
-	Closed                  // closed or reset by the other side
+	Quiet  = socket.Quiet  // open, and nothing to read
+	Spoke  = socket.Spoke  // there are octets to read
+	Closed = socket.Closed // closed or reset by the other side
 )
 
 // Look finds out, without waiting, whether the other side has spoken or gone. Of
@@ -17,35 +21,15 @@ const (
 // for itself, such as session tickets, is no speech, and close_notify is an end.
 // Any other connection without a descriptor always seems quiet.
 func (r *Reader) Look() Attention {
-	if len(r.Buffered()) > 0 {
+	switch {
+	case r.r < r.w:
 		return Spoke
-	}
-	if r.tls != nil {
+	case r.tls != nil:
 		return r.lookTLS()
-	}
-	if r.raw == nil {
+	case r.sock != nil:
+		return r.sock.Look()
+	default:
 		return Quiet
-	}
-	if err := r.raw.Control(r.look); err != nil {
-		return Closed
-	}
-	return r.seen
-}
-
-// Peek is [Reader.Look] at a descriptor.
-func Peek(fd uintptr) Attention {
-	var one [1]byte
-	for {
-		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
-			return Quiet
-		case err == nil && n > 0:
-			return Spoke
-		default:
-			return Closed
-		}
 	}
 }
 
@@ -54,23 +38,16 @@ func Peek(fd uintptr) Attention {
 // connection that cannot be looked at, or not yet, it does not wait: Quiet, and no
 // error.
 func (r *Reader) Await() (Attention, error) {
+	if r.sock != nil && r.r == r.w {
+		return r.sock.Await()
+	}
 	for {
 		seen := r.Look()
-		if seen != Quiet || !r.canWait() {
+		if seen != Quiet || r.tls == nil || !r.tls.established() {
 			return seen, nil
 		}
-		if err := r.wait(); err != nil {
+		if err := r.tls.under.fetch(r.size, time.Time{}); err != nil {
 			return Quiet, err
 		}
 	}
-}
-
-func (r *Reader) canWait() bool { return r.raw != nil || r.tls != nil && r.tls.established() }
-
-// wait waits for octets or an end at the descriptor.
-func (r *Reader) wait() error {
-	if r.tls != nil {
-		return r.tls.wait()
-	}
-	return r.raw.Read(func(fd uintptr) bool { return Peek(fd) != Quiet })
 }

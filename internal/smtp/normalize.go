@@ -11,15 +11,24 @@ type Normalizer struct {
 	// bare (RFC 3030 section 3). Such content must never become DATA (P22).
 	Binary bool
 
-	cr   bool // CR seen, held back
-	bare bool
+	careful careful
+	cr      bool // CR seen, held back
+	bare    bool
 }
 
 // Bare reports whether a bare CR or LF was seen so far.
 func (z *Normalizer) Bare() bool { return z.bare }
 
+// Held is as of [Scanner].
+func (z *Normalizer) Held() int {
+	if z.cr {
+		return 1
+	}
+	return 0
+}
+
 // Next consumes n octets of src, which must not be empty, and returns what goes
-// on. It is called until src is used up.
+// on, as [Scanner.Next] does. It is called until src is used up.
 func (z *Normalizer) Next(src []byte) (out []byte, n int) {
 	if z.Binary {
 		return src, len(src)
@@ -32,7 +41,7 @@ func (z *Normalizer) Next(src []byte) (out []byte, n int) {
 		z.bare = true
 		return space, 0
 	}
-	if n = cleanLines(src); n > 0 {
+	if n, _ = z.careful.clean(src, false, false); n > 0 {
 		return src[:n], n
 	}
 	if src[0] == '\r' {
@@ -50,19 +59,6 @@ func (z *Normalizer) End() []byte {
 	}
 	z.cr, z.bare = false, true
 	return space
-}
-
-// cleanLines returns the length of the longest prefix in which CR and LF stand
-// only together.
-func cleanLines(src []byte) int {
-	i := 0
-	for i < len(src) {
-		n, whole := cleanLine(src[i:])
-		if i += n; !whole {
-			return i
-		}
-	}
-	return i
 }
 
 // Stuffer turns mended content into its DATA form: lines that start with a dot

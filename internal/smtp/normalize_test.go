@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"bytes"
 	"math"
 	"strings"
 	"testing"
@@ -21,6 +22,29 @@ func normalize(in []byte, cut cutter) (out string, bare bool) {
 	})
 	b = append(b, z.End()...)
 	return string(b), z.Bare()
+}
+
+// normalizeInPlace does the same to each piece where it lies, as the relay does.
+func normalizeInPlace(t failer, in []byte, cut cutter, most int) (out string, bare bool) {
+	t.Helper()
+	var z Normalizer
+	var b []byte
+	pieces(in, cut, func(piece []byte) {
+		gap := min(most, z.Held())
+		p := append(make([]byte, gap), piece...)
+		m := z.InPlace(p, gap)
+		b = append(append(b, p[:m.Kept]...), m.More...)
+		rest := p[gap+m.Used:]
+		if !bytes.Equal(rest, piece[m.Used:]) || len(rest) > 0 && len(m.More) == 0 {
+			t.Fatalf("%q is left of %q: %+v", rest, piece, m)
+		}
+		for len(rest) > 0 {
+			part, n := z.Next(rest)
+			b = append(b, part...)
+			rest = rest[n:]
+		}
+	})
+	return string(append(b, z.End()...)), z.Bare()
 }
 
 // stuff turns content into its DATA form, without the terminator.
@@ -45,6 +69,11 @@ func checkBDAT(t failer, in []byte, cut cutter) {
 	wantContent, wantBare := mended(string(in))
 	if content != wantContent || bare != wantBare {
 		t.Fatalf("%q normalized:\n got %+q, bare %v\nwant %+q, bare %v", in, content, bare, wantContent, wantBare)
+	}
+	for most := range 2 {
+		if again, bareToo := normalizeInPlace(t, in, cut, most); again != content || bareToo != bare {
+			t.Fatalf("%q normalized in place with a gap of at most %d: %+q, bare %v", in, most, again, bareToo)
+		}
 	}
 	whole := terminated(content)
 	out := stuff(content, cut)

@@ -33,9 +33,12 @@ func TestQueueID(t *testing.T) {
 		"OK 1700000000 gsmtp": "",
 		"queued as ":          "",
 		"Accepted":            "",
+		// in several lines
+		"Thanks\nOk: queued as\n4XyZ": "4XyZ",
 	}
 	for text, want := range tests {
-		if got := QueueID(text); got != want {
+		reply := NewReply(250, EnhancedCode{}, text)
+		if got := reply.QueueID(); got != want {
 			t.Errorf("%q is known as %q, want %q", text, got, want)
 		}
 	}

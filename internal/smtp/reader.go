@@ -2,10 +2,11 @@ package smtp
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"sync"
-	"syscall"
+	"time"
+
+	"weir/internal/socket"
 )
 
 // Buffer sizes. A small one holds any command line and a pipelined group of
@@ -31,11 +32,24 @@ func (b *Buffers) get(size int) *[]byte {
 	return &buf
 }
 
+// lend returns a buffer for at least n octets; beyond a large one it is made.
+func (b *Buffers) lend(n int) *[]byte {
+	switch {
+	case n <= SmallBuffer:
+		return b.get(SmallBuffer)
+	case n <= LargeBuffer:
+		return b.get(LargeBuffer)
+	}
+	buf := make([]byte, n)
+	return &buf
+}
+
 func (b *Buffers) put(buf *[]byte) {
-	if len(*buf) > SmallBuffer {
-		b.large.Put(buf)
-	} else {
+	switch len(*buf) {
+	case SmallBuffer:
 		b.small.Put(buf)
+	case LargeBuffer:
+		b.large.Put(buf)
 	}
 }
 
@@ -57,31 +71,23 @@ var (
 type Reader struct {
 	buffers *Buffers
 	src     io.Reader
-	raw     syscall.RawConn // nil: src is read directly, with a buffer held
-	tls     *overTLS        // nil: src is not TLS, or not over [UnderTLS]
-	try     func(fd uintptr) bool
-	tryN    int
-	tryErr  error
-	look    func(fd uintptr)
-	seen    Attention
-	size    int // of the next buffer to borrow
+	sock    *socket.Conn // nil: src is no such connection, and a buffer is held while it is read
+	tls     *overTLS     // nil: src is not TLS, or not over [UnderTLS]
+	size    int          // of the next buffer to borrow
 	buf     *[]byte
 	r, w    int
+	into    []byte // not nil: the caller's memory, which is read into instead of buf
 }
 
-// NewReader returns a reader of src. When src gives access to its descriptor,
-// the reader holds no buffer while it waits; so too when src is TLS over what
-// [UnderTLS] returned.
+// NewReader returns a reader of src. When src is a [socket.Conn], the reader holds no
+// buffer while it waits; so too when src is TLS over what [UnderTLS] returned.
 func NewReader(src io.Reader, buffers *Buffers) *Reader {
 	r := &Reader{buffers: buffers, src: src, size: SmallBuffer}
-	if sc, ok := src.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			r.raw, r.try = raw, r.readDescriptor
-			r.look = func(fd uintptr) { r.seen = Peek(fd) }
-			return r
-		}
+	if sock, ok := src.(*socket.Conn); ok {
+		r.sock = sock
+	} else {
+		r.tls = over(src, buffers)
 	}
-	r.tls = over(src)
 	return r
 }
 
@@ -151,48 +157,37 @@ func (r *Reader) Fill() error {
 }
 
 func (r *Reader) read() (int, error) {
-	if r.tls != nil {
-		return r.readTLS()
+	switch {
+	case r.tls != nil:
+		return r.readTLS(time.Time{})
+	case r.sock != nil:
+		return r.sock.Receive((*lending)(r))
+	default:
+		return r.src.Read(r.room())
 	}
-	if r.raw == nil {
-		r.borrow()
-		return r.src.Read((*r.buf)[r.w:])
-	}
-	r.tryN, r.tryErr = 0, nil
-	if err := r.raw.Read(r.try); err != nil {
-		return 0, err
-	}
-	if r.tryN == 0 && r.tryErr == nil {
-		return 0, io.EOF
-	}
-	return r.tryN, r.tryErr
 }
 
-func (r *Reader) borrow() {
+// lending is the reader as it lends its room to a connection.
+type lending Reader
+
+// Lend implements [socket.Lender].
+func (l *lending) Lend() []byte { return (*Reader)(l).room() }
+
+// TakeBack implements [socket.Lender]: what is empty is not held while the connection
+// is waited for.
+func (l *lending) TakeBack() {
+	if l.w == 0 {
+		(*Reader)(l).Release()
+	}
+}
+
+// room is where to read into.
+func (r *Reader) room() []byte {
+	if r.into != nil {
+		return r.into
+	}
 	if r.buf == nil {
 		r.buf = r.buffers.get(r.size)
 	}
-}
-
-// readDescriptor reads without blocking; when nothing is there it gives an
-// empty buffer back before the connection is waited for.
-func (r *Reader) readDescriptor(fd uintptr) bool {
-	r.borrow()
-	for {
-		n, err := syscall.Read(int(fd), (*r.buf)[r.w:])
-		switch err {
-		case nil:
-			r.tryN = n
-			return true
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			if r.w == 0 {
-				r.Release()
-			}
-			return false
-		default:
-			r.tryErr = fmt.Errorf("reading: %w", err)
-			return true
-		}
-	}
+	return (*r.buf)[r.w:]
 }

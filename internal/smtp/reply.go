@@ -54,12 +54,21 @@ func (r *Reply) String() string {
 	if r.Code == 0 {
 		return ""
 	}
-	dst := strconv.AppendInt(nil, int64(r.Code), 10)
+	var space [256]byte // most are shorter, and cost no memory but the string
+	dst := strconv.AppendInt(space[:0], int64(r.Code), 10)
 	if r.Enhanced != (EnhancedCode{}) {
 		dst = r.Enhanced.Append(append(dst, ' '))
 	}
-	if len(r.text) > 0 {
-		dst = append(append(dst, ' '), bytes.ReplaceAll(r.text, []byte{'\n'}, []byte(" / "))...)
+	if len(r.text) == 0 {
+		return string(dst)
+	}
+	dst = append(dst, ' ')
+	for text, more := r.text, true; more; {
+		var line []byte
+		if line, text, more = bytes.Cut(text, []byte{'\n'}); more {
+			line = append(line[:len(line):len(line)], " / "...)
+		}
+		dst = append(dst, line...)
 	}
 	return string(dst)
 }

@@ -1,7 +1,5 @@
 package smtp
 
-import "bytes"
-
 // Scanner finds the end of a message that came by DATA and makes its octets
 // safe to hand on (P19): CRLF.CRLF alone is the end; a bare LF becomes CRLF, a
 // bare CR a space; a dot is unstuffed only after a true CRLF, and lines are
@@ -10,9 +8,10 @@ import "bytes"
 //
 // The zero value is at the start of a message.
 type Scanner struct {
-	state scanState
-	nuls  int  // NULs held back at the start of a line
-	bare  bool // a bare CR or LF was seen
+	state   scanState
+	nuls    int // NULs held back at the start of a line
+	careful careful
+	bare    bool // a bare CR or LF was seen
 }
 
 type scanState uint8
@@ -29,6 +28,8 @@ const (
 )
 
 var (
+	cr        = []byte("\r")
+	lf        = []byte("\n")
 	crlf      = []byte("\r\n")
 	space     = []byte(" ")
 	dot       = []byte(".")
@@ -40,10 +41,23 @@ var (
 // Bare reports whether a bare CR or LF was seen so far.
 func (s *Scanner) Bare() bool { return s.bare }
 
+// Held returns how many octets were consumed and may still go on as they are: they
+// wait for what follows them.
+func (s *Scanner) Held() int {
+	switch s.state {
+	case afterCR, afterDot:
+		return 1
+	case afterDotC:
+		return 2
+	default:
+		return s.nuls
+	}
+}
+
 // Next consumes n octets of src, which must not be empty, and returns what goes
-// on: a part of src, or a few octets of its own. It is called until src is used
-// up or the message ends; n may be 0 where only held-back octets come out. It
-// never consumes beyond the end of the message.
+// on: a part of src that ends where its n octets end, or a few octets of its own. It
+// is called until src is used up or the message ends; n may be 0 where only held-back
+// octets come out. It never consumes beyond the end of the message.
 func (s *Scanner) Next(src []byte) (out []byte, n int, end bool) {
 	if s.state == atStart || s.state == inLine {
 		if n = s.clean(src); n > 0 {
@@ -53,51 +67,14 @@ func (s *Scanner) Next(src []byte) (out []byte, n int, end bool) {
 	return s.step(src[0])
 }
 
-// clean returns the length of the longest prefix that may go on as it is, and
-// moves the state behind it.
+// clean returns the length of a prefix that may go on as it is, and moves the state
+// behind it. Only where that is 0 the next octet needs a closer look.
 func (s *Scanner) clean(src []byte) int {
-	i := 0
-	for i < len(src) {
-		if s.state == atStart && (src[i] == '.' || src[i] == 0) {
-			if i+1 == len(src) || src[i] == 0 || src[i+1] != '.' {
-				return i
-			}
-		}
-		n, whole := cleanLine(src[i:])
-		i += n
-		if !whole {
-			if n > 0 {
-				s.state = inLine
-			}
-			return i
-		}
+	n, start := s.careful.clean(src, s.state == atStart, true)
+	if s.state = inLine; start {
 		s.state = atStart
 	}
-	return i
-}
-
-// maxLook is how far a line's end is looked for at a time: further than any
-// legal line is long (RFC 5321 section 4.5.3.1.6), and yet bounded, or content
-// full of bare CRs would be searched to its end for each of them.
-const maxLook = 1024
-
-// cleanLine returns the length of the longest prefix of src, up to its first
-// line end, in which CR and LF stand only together. Whole is whether it ends
-// with CRLF.
-func cleanLine(src []byte) (n int, whole bool) {
-	src = src[:min(len(src), maxLook)]
-	j := bytes.IndexByte(src, '\n')
-	if j >= 0 {
-		src = src[:j]
-	}
-	switch k := bytes.IndexByte(src, '\r'); {
-	case k < 0:
-		return len(src), false
-	case k == j-1:
-		return j + 1, true
-	default:
-		return k, false
-	}
+	return n
 }
 
 // step takes in one octet where the state needs a closer look.

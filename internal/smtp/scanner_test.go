@@ -116,6 +116,10 @@ func TestScannerForms(t *testing.T) {
 				t.Errorf("%q %s:\n got %v\nwant %v", in, name, got, want)
 			}
 		})
+		for k := range len(in) {
+			checkInPlace(t, []byte(in), func() cutter { return cutAt(k) })
+		}
+		checkInPlace(t, []byte(in), func() cutter { return byteByByte })
 		checkScan(t, []byte(in), wholly)
 	}
 }
@@ -137,6 +141,9 @@ func TestScannerPairsOfForms(t *testing.T) {
 			for _, in := range []string{a + b, "x" + a + b + "y", a + "x" + b} {
 				whole := in + "\r\n.\r\n\r\n.\r\n"
 				eachCut(len(whole), func(_ string, cut cutter) { checkSafe(t, checkScan(t, []byte(whole), cut)) })
+				for k := range len(whole) {
+					checkInPlace(t, []byte(whole), func() cutter { return cutAt(k) })
+				}
 			}
 		}
 	}
@@ -173,6 +180,23 @@ func TestScannerLongLines(t *testing.T) {
 			in := []byte(strings.Repeat("x", n) + end + strings.Repeat("y", maxLook) + "\r\n.\r\n")
 			checkSafe(t, checkScan(t, in, wholly))
 			checkSafe(t, checkScan(t, in, cutAt(n+1)))
+		}
+	}
+}
+
+// However regular the lines before are, nothing is overlooked in one that seems to be
+// as long.
+func TestScannerLooksIntoLinesAlike(t *testing.T) {
+	for width := 2; width < 24; width++ {
+		head := strings.Repeat(strings.Repeat("x", width-2)+"\r\n", alike+2)
+		for _, form := range endForms() {
+			for before := range width {
+				line := strings.Repeat("y", before) + form
+				line += strings.Repeat("z", max(0, width-2-len(line))) + "\r\n"
+				in := []byte(head + line + head + ".\r\n")
+				checkSafe(t, checkScan(t, in, wholly))
+				checkInPlace(t, in, func() cutter { return cutAt(len(head) + before) })
+			}
 		}
 	}
 }
@@ -217,6 +241,7 @@ func content() *rapid.Generator[[]byte] {
 	word := rapid.OneOf(
 		rapid.SampledFrom([]string{"\r", "\n", ".", "\x00", "a", "\r\n", "\r\n.", "\r\n..", "\n.", "\xe4", " ", "b\r\nc", ".\r\n", "\r\n.\r\n"}),
 		rapid.SampledFrom(endForms()),
+		rapid.SampledFrom([]string{strings.Repeat("abcd\r\n", alike+1), strings.Repeat("\r\n", alike+1)}),
 		rapid.Custom(func(t *rapid.T) string {
 			return strings.Repeat(rapid.SampledFrom([]string{"\x00", "x", "\r", "\n"}).Draw(t, "octet"),
 				rapid.SampledFrom([]int{2, 63, 64, 65, maxLook - 1, maxLook, maxLook + 1}).Draw(t, "times"))
@@ -230,6 +255,8 @@ func content() *rapid.Generator[[]byte] {
 func TestScannerAgainstTheRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := bytes.Join([][]byte{content().Draw(t, "content"), content().Draw(t, "behind")}, []byte("\r\n.\r\n"))
-		checkSafe(t, checkScan(t, in, drawCutter(t)))
+		seed := rapid.Uint64().Draw(t, "cuts")
+		checkSafe(t, checkScan(t, in, cutBySeed(seed)))
+		checkInPlace(t, in, func() cutter { return cutBySeed(seed) })
 	})
 }

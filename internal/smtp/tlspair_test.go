@@ -64,7 +64,7 @@ func eachTLS(t *testing.T, test func(t *testing.T, p *overTLSPair)) {
 
 func newTLSPair(t testing.TB, version uint16, client bool) *overTLSPair {
 	t.Helper()
-	ours, theirs := tcpPair(t)
+	ours, theirs := socketPair(t)
 	p := &overTLSPair{tcp: theirs, gate: &gate{Conn: theirs}, tickets: client && version == tls.VersionTLS13}
 	server := &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: version, MaxVersion: version}
 	dialer := &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
@@ -94,18 +94,13 @@ func (p *overTLSPair) handshake(t testing.TB) {
 // onTheWire waits until there are octets on our descriptor.
 func (p *overTLSPair) onTheWire(t testing.TB) {
 	t.Helper()
-	if err := p.under.raw.Read(p.under.spoken); err != nil {
-		t.Fatal(err)
+	if seen, err := p.under.Await(); err != nil || seen == Quiet {
+		t.Fatal(seen, err)
 	}
 }
 
-func (p *overTLSPair) unread(t *testing.T) (seen Attention) {
-	t.Helper()
-	if err := p.under.raw.Control(func(fd uintptr) { seen = Peek(fd) }); err != nil {
-		t.Fatal(err)
-	}
-	return seen
-}
+// unread looks at what TLS has left on our descriptor.
+func (p *overTLSPair) unread() Attention { return p.under.Look() }
 
 func certificate(t testing.TB) tls.Certificate {
 	t.Helper()

@@ -3,61 +3,37 @@ package smtp
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"syscall"
+	"os"
+	"time"
+
+	"weir/internal/socket"
 )
 
 // UnderTLS returns a connection for TLS to run over, as in
 //
-//	conn := tls.Server(smtp.UnderTLS(nc), config)
+//	conn := tls.Server(smtp.UnderTLS(sock), config)
 //	… handshake …
 //	in := smtp.NewReader(conn, buffers)
 //
 // so that a [Reader] of conn can look and wait as it does without TLS. TLS itself
 // cannot be asked whether there is anything to read: octets on the descriptor may
 // be a session ticket, and a reply may wait decrypted in memory while nothing is
-// on the descriptor. So the reader asks TLS to read, and what TLS reads from does
-// not wait. Until the handshake has ended it behaves as nc does. From then on what
-// TLS reads comes from the descriptor itself: nc must keep nothing that it has read
-// there. A connection without a descriptor is returned as it is.
-func UnderTLS(nc net.Conn) net.Conn {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return nc
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nc
-	}
-	u := &underTLS{Conn: nc, raw: raw}
-	u.glance = func(fd uintptr) { u.once(fd) }
-	u.spoken = func(fd uintptr) bool { return Peek(fd) != Quiet }
-	return u
-}
+// on the descriptor. So the reader reads ahead for TLS, in large pieces and only
+// where it waits, and asks TLS to read from that alone. Until the handshake has ended
+// it behaves as the connection does.
+func UnderTLS(sock *socket.Conn) net.Conn { return &underTLS{Conn: sock} }
 
-// underTLS is the connection that TLS reads from. Its functions are made once, so
-// that a read costs no allocation.
+// underTLS is the connection that TLS reads from.
 type underTLS struct {
-	net.Conn
-	raw    syscall.RawConn
-	mode   readMode // set by the one goroutine that reads
-	glance func(fd uintptr)
-	spoken func(fd uintptr) bool
-	p      []byte
-	n      int
-	err    error
+	*socket.Conn
+	buffers *Buffers // nil: the handshake is not over
+	size    int      // of the next buffer to borrow
+	ahead   *[]byte  // nil: nothing was read ahead
+	r, w    int
+	err     error // how the connection has ended
 }
-
-// readMode is how a read treats having nothing to read, and its deadline.
-type readMode uint8
-
-const (
-	waiting    readMode = iota // as ever
-	instantly                  // errNotYet when nothing is there; the deadline counts
-	regardless                 // … and the deadline does not
-)
 
 // errNotYet tells TLS that nothing is there yet. TLS takes an error that is
 // temporary for no end of the connection, and keeps the part of a record that it
@@ -70,50 +46,84 @@ func (notYet) Error() string   { return "nothing to read yet" }
 func (notYet) Timeout() bool   { return true }
 func (notYet) Temporary() bool { return true }
 
-// Read reads as the mode says.
+// Read gives TLS what was read ahead. During the handshake it waits for octets: an
+// error would end that.
 func (u *underTLS) Read(p []byte) (int, error) {
-	if u.mode == waiting {
+	switch {
+	case u.buffers == nil:
 		return u.Conn.Read(p)
+	case u.ahead != nil:
+		n := copy(p, (*u.ahead)[u.r:u.w])
+		if u.r += n; u.r == u.w {
+			u.TakeBack()
+		}
+		return n, nil
+	case u.err != nil:
+		return 0, u.err
 	}
-	u.p, u.n, u.err = p, 0, nil
-	var err error
-	if u.mode == instantly {
-		err = u.raw.Read(u.once)
-	} else {
-		err = u.raw.Control(u.glance)
-	}
-	u.p = nil
-	if err != nil {
-		return 0, err
-	}
-	return u.n, u.err
+	return 0, errNotYet
 }
 
-// once reads without waiting, and is done whatever came of it.
-func (u *underTLS) once(fd uintptr) bool {
-	for {
-		n, err := syscall.Read(int(fd), u.p)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			u.err = errNotYet
-		case err != nil:
-			u.err = fmt.Errorf("reading: %w", err)
-		case n == 0:
-			u.err = io.EOF
-		default:
-			u.n = n
-		}
-		return true
+// fetch waits for octets, until the read deadline or a time of its own, and reads
+// them ahead. An end of the connection is no error yet: TLS is to come upon it.
+func (u *underTLS) fetch(size int, by time.Time) error {
+	if u.ahead != nil || u.err != nil {
+		return nil
 	}
+	u.size = size
+	var err error
+	if by.IsZero() {
+		u.w, err = u.Receive(u)
+	} else {
+		u.w, err = u.ReceiveBy(u, by)
+	}
+	return u.fetched(err)
+}
+
+// fetchNow is fetch without waiting.
+func (u *underTLS) fetchNow(size int) {
+	if u.ahead != nil || u.err != nil {
+		return
+	}
+	u.size = size
+	n, err := u.ReadNow(u.Lend())
+	u.w = n
+	_ = u.fetched(err)
+}
+
+func (u *underTLS) fetched(err error) error {
+	if u.w == 0 {
+		u.TakeBack()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	u.err = err
+	return nil
+}
+
+// Lend implements [socket.Lender].
+func (u *underTLS) Lend() []byte {
+	if u.ahead == nil {
+		u.ahead = u.buffers.get(u.size)
+	}
+	return *u.ahead
+}
+
+// TakeBack implements [socket.Lender].
+func (u *underTLS) TakeBack() {
+	if u.ahead != nil {
+		u.buffers.put(u.ahead)
+		u.ahead = nil
+	}
+	u.r, u.w = 0, 0
 }
 
 // overTLS is a TLS connection over what [UnderTLS] made, as a reader sees it.
 type overTLS struct {
-	conn  tlsConn
-	under *underTLS
-	ready bool // the handshake is over
+	conn    tlsConn
+	under   *underTLS
+	buffers *Buffers
 }
 
 type tlsConn interface {
@@ -123,74 +133,86 @@ type tlsConn interface {
 }
 
 // over returns src as a TLS connection that can be looked at, or nil.
-func over(src io.Reader) *overTLS {
+func over(src io.Reader, buffers *Buffers) *overTLS {
 	conn, ok := src.(tlsConn)
 	if !ok {
 		return nil
 	}
 	under, ok := conn.NetConn().(*underTLS)
-	if !ok {
+	if !ok || !under.HasDescriptor() {
 		return nil
 	}
-	return &overTLS{conn: conn, under: under}
-}
-
-// read reads what there is, in the given mode. During the handshake it waits: an
-// error would end it.
-func (o *overTLS) read(p []byte, mode readMode) (int, error) {
-	o.under.mode = mode
-	n, err := o.conn.Read(p)
-	o.under.mode = waiting
-	return n, err
+	return &overTLS{conn: conn, under: under, buffers: buffers}
 }
 
 // established reports whether the handshake is over.
 func (o *overTLS) established() bool {
-	if !o.ready {
-		o.ready = o.conn.ConnectionState().HandshakeComplete
+	if o.under.buffers == nil && o.conn.ConnectionState().HandshakeComplete {
+		o.under.buffers = o.buffers
 	}
-	return o.ready
+	return o.under.buffers != nil
 }
-
-// wait waits until there are octets on the descriptor, or an end, or until the
-// read deadline.
-func (o *overTLS) wait() error { return o.under.raw.Read(o.under.spoken) }
 
 // lookTLS reads what TLS has, or can have without waiting, into the buffer.
 func (r *Reader) lookTLS() Attention {
 	if !r.tls.established() {
 		return Quiet
 	}
-	r.borrow()
-	n, err := r.tls.read((*r.buf)[r.w:], regardless)
-	r.w += n
-	if n > 0 {
-		return Spoke
+	if r.buf != nil && r.w == len(*r.buf) {
+		r.Release()
 	}
-	r.Release()
-	if err == nil || errors.Is(err, errNotYet) {
-		return Quiet
+	for {
+		n, err := r.tls.conn.Read(r.room())
+		r.w += n
+		switch {
+		case n > 0:
+			return Spoke
+		case r.w == 0:
+			r.Release()
+		}
+		if err != nil && !errors.Is(err, errNotYet) {
+			return Closed
+		}
+		r.tls.under.fetchNow(r.size)
+		if r.tls.under.ahead == nil && r.tls.under.err == nil {
+			return Quiet
+		}
 	}
-	return Closed
 }
 
 // readTLS reads what TLS has. When that is nothing it gives an empty buffer back
-// before the connection is waited for.
-func (r *Reader) readTLS() (int, error) {
+// before the connection is waited for, until a time of its own or (the zero time) until
+// the read deadline alone.
+func (r *Reader) readTLS(by time.Time) (int, error) {
+	size := r.size
+	if len(r.into) > SmallBuffer {
+		size = LargeBuffer
+	}
 	for {
-		r.borrow()
+		room := r.room()
 		if !r.tls.established() {
-			return r.tls.conn.Read((*r.buf)[r.w:])
+			return r.tls.conn.Read(room)
 		}
-		n, err := r.tls.read((*r.buf)[r.w:], instantly)
+		n, err := r.tls.readRecords(room)
 		if n > 0 || !errors.Is(err, errNotYet) {
 			return n, err
 		}
-		if r.w == 0 {
-			r.Release()
-		}
-		if err := r.tls.wait(); err != nil {
+		(*lending)(r).TakeBack()
+		if err := r.tls.under.fetch(size, by); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// readRecords reads the records that were read ahead, as far as there is room. TLS
+// returns one at a time.
+func (o *overTLS) readRecords(room []byte) (n int, err error) {
+	n, err = o.conn.Read(room)
+	for more := n; err == nil && more > 0 && n < len(room) && o.under.ahead != nil; n += more {
+		more, err = o.conn.Read(room[n:])
+	}
+	if n > 0 {
+		err = nil // it will come again
+	}
+	return n, err
 }

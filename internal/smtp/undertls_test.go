@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"weir/internal/socket"
 )
 
 // wantLook looks once.
@@ -24,7 +26,7 @@ func TestLookTakesTicketsForNoSpeech(t *testing.T) {
 	p.handshake(t)
 	r := NewReader(p.ours, new(Buffers))
 	wantLook(t, r, "with a ticket there", Quiet)
-	if p.unread(t) != Quiet || r.buf != nil {
+	if p.unread() != Quiet || r.buf != nil {
 		t.Error("the ticket was not taken in, or a buffer is held")
 	}
 	write(t, p.theirs, "250 Ok\r\n")
@@ -48,7 +50,7 @@ func TestLookSeesWhatTLSHasRead(t *testing.T) {
 			if want == "250 third" {
 				break
 			}
-			if p.unread(t) != Quiet {
+			if p.unread() != Quiet {
 				t.Fatal("TLS left octets on the wire: this test tests nothing")
 			}
 			wantLook(t, r, "behind "+want, Spoke)
@@ -209,7 +211,7 @@ func TestAwait(t *testing.T) {
 		checkAwait(t, NewReader(p.ours, new(Buffers)), p.ours, p.theirs)
 	})
 	t.Run("without TLS", func(t *testing.T) {
-		ours, theirs := tcpPair(t)
+		ours, theirs := socketPair(t)
 		checkAwait(t, NewReader(ours, new(Buffers)), ours, theirs)
 	})
 	if seen, err := readerOf("x").Await(); seen != Quiet || err != nil {
@@ -264,9 +266,6 @@ func TestUnderTLSWithoutDescriptor(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	if UnderTLS(a) != a {
-		t.Error("a pipe has no descriptor, and is wrapped")
-	}
-	r := NewReader(tls.Client(a, &tls.Config{InsecureSkipVerify: true}), new(Buffers))
+	r := NewReader(tls.Client(UnderTLS(socket.New(a)), &tls.Config{InsecureSkipVerify: true}), new(Buffers))
 	wantLook(t, r, "without a descriptor", Quiet)
 }

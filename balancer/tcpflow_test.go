@@ -7,11 +7,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"weir/internal/backend"
 )
 
 // TestTCPModeCarriesAll: whatever goes in comes out, both ways at once and in pieces
@@ -118,30 +118,38 @@ func TestTCPModeReset(t *testing.T) {
 	}
 }
 
-// TestTCPModeIdleHoldsNoPipe: only what moves needs a pipe.
-func TestTCPModeIdleHoldsNoPipe(t *testing.T) {
-	b := newPassing(t, "a")
-	b.start(0)
-	for range 20 {
-		s := b.dial().hello()
-		defer s.nc.Close()
-	}
-	waitFor(t, "the pipes to be given back", func() bool {
-		runtime.GC() // drops those that are kept, too
-		return countPipes(t) <= 8
-	})
-}
-
-// countPipes returns how many ends of pipes this process has open.
-func countPipes(t *testing.T) (n int) {
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, fd := range fds {
-		if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(to, "pipe:") {
-			n++
+// TestTCPModeLimits: a connection on which nothing moves ends, and so does one that is
+// busy for too long.
+func TestTCPModeLimits(t *testing.T) {
+	t.Run("timeout", func(t *testing.T) {
+		b := newPassing(t, "a")
+		b.listener().Timeouts.Command = 100 * time.Millisecond
+		b.start(0)
+		s := b.dial()
+		s.ask("", "220 *")
+		if rest, err := io.ReadAll(s.in); err != nil || len(rest) != 0 {
+			t.Errorf("then came %q, %v", rest, err)
 		}
-	}
-	return n
+		if rec, p := b.witness.passage(t, 1); rec.Reason != "timeout" || p.In != 0 || p.Out == 0 {
+			t.Errorf("recorded %+v: %+v", rec, p)
+		}
+		if n := b.witness.verdicts("a", backend.Failure); n != 0 {
+			t.Errorf("a was blamed %d times", n)
+		}
+	})
+	t.Run("session", func(t *testing.T) {
+		b := newPassing(t, "a")
+		b.listener().Limits.Session = 200 * time.Millisecond
+		b.start(0)
+		s := b.dial()
+		s.ask("", "220 *")
+		for err := error(nil); err == nil; {
+			if _, err = io.WriteString(s.nc, "NOOP\r\n"); err == nil {
+				_, err = s.in.ReadString('\n')
+			}
+		}
+		if rec, _ := b.witness.passage(t, 1); rec.Reason != "session limit" {
+			t.Errorf("recorded %+v", rec)
+		}
+	})
 }

@@ -1,0 +1,95 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+)
+
+// Carrier carries flows. The zero value is ready for use: its loops are started with
+// the first flow.
+type Carrier struct {
+	mu     sync.Mutex
+	loops  []*loop
+	next   int
+	closed bool
+	ended  sync.WaitGroup
+}
+
+// errClosed is returned to who comes too late.
+var errClosed = errors.New("no more connections are carried")
+
+// Start begins to carry between two connections. It takes them over, also when it
+// fails: they are closed then, and so they are at the flow's end.
+func (c *Carrier) Start(front, back net.Conn, limits Limits) (*Flow, error) {
+	defer front.Close()
+	defer back.Close()
+	l, err := c.loop()
+	if err != nil {
+		return nil, fmt.Errorf("carrying: %w", err)
+	}
+	var fds [2]int
+	if fds[Front], err = take(front); err != nil {
+		return nil, fmt.Errorf("carrying for the sender: %w", err)
+	}
+	if fds[Back], err = take(back); err != nil {
+		closeDescriptor(fds[Front])
+		return nil, fmt.Errorf("carrying for the connector: %w", err)
+	}
+	f := newFlow(l, fds, limits)
+	if err := l.start(f); err != nil {
+		closeDescriptor(fds[Front])
+		closeDescriptor(fds[Back])
+		return nil, fmt.Errorf("carrying: %w", err)
+	}
+	return f, nil
+}
+
+// loop returns the one whose turn it is.
+func (c *Carrier) loop() (*loop, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errClosed
+	}
+	if c.loops == nil {
+		if err := c.open(); err != nil {
+			return nil, err
+		}
+	}
+	c.next = (c.next + 1) % len(c.loops)
+	return c.loops[c.next], nil
+}
+
+// open starts the loops: one for each two processors. While a loop waits it holds the
+// place of a goroutine that runs, and those who bring the flows need places too.
+func (c *Carrier) open() error {
+	for range max(runtime.GOMAXPROCS(0)/2, 1) {
+		l, err := newLoop()
+		if err != nil {
+			c.shut()
+			c.loops = nil
+			return err
+		}
+		c.loops = append(c.loops, l)
+		c.ended.Go(l.run)
+	}
+	return nil
+}
+
+func (c *Carrier) shut() {
+	for _, l := range c.loops {
+		l.close()
+	}
+}
+
+// Close cuts what is still carried and ends the loops. It returns when they have.
+func (c *Carrier) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.shut()
+	c.mu.Unlock()
+	c.ended.Wait()
+}

@@ -1,0 +1,258 @@
+package flow
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// pieceSize is how much is carried at once at most.
+const pieceSize = 64 << 10
+
+// loop carries some of the flows.
+type loop struct {
+	poll    int // the epoll instance
+	bell    int // an eventfd of that: somebody wants something
+	began   time.Time
+	buffers sync.Pool // of *[]byte of pieceSize
+
+	mu      sync.Mutex
+	flows   map[uint64]*Flow
+	lastID  uint64
+	fresh   []*Flow // not in due yet
+	orders  []*Flow // to be cut
+	closing bool
+	sleeps  stamp // until when the loop does, unless something happens
+
+	// All else is the loop's own.
+	due    due
+	now    stamp
+	buffer *[]byte
+	ready  []happening
+	turns  []*way  // that have more to do
+	gone   []*Flow // that have ended, and nobody was told
+	events [128]syscall.EpollEvent
+}
+
+func newLoop() (*loop, error) {
+	poll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("opening an epoll instance: %w", err)
+	}
+	bell, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if errno != 0 {
+		closeDescriptor(poll)
+		return nil, fmt.Errorf("opening an eventfd: %w", errno)
+	}
+	l := &loop{poll: poll, bell: int(bell), began: time.Now(), flows: map[uint64]*Flow{}, sleeps: stamp(never)}
+	l.buffers.New = func() any {
+		b := make([]byte, pieceSize)
+		return &b
+	}
+	l.buffer = l.buffers.Get().(*[]byte)
+	if err := syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, l.bell, &syscall.EpollEvent{Events: syscall.EPOLLIN | edgeTriggered}); err != nil {
+		l.free()
+		return nil, fmt.Errorf("watching an eventfd: %w", err)
+	}
+	return l, nil
+}
+
+func (l *loop) free() {
+	closeDescriptor(l.bell)
+	closeDescriptor(l.poll)
+}
+
+func (l *loop) clock() stamp { return stamp(time.Since(l.began)) }
+
+// start takes a flow in. Its connections are the caller's still when that fails.
+func (l *loop) start(f *Flow) error {
+	l.mu.Lock()
+	defer l.mu.Unlock() // held to the end, so that nothing happens to half a flow
+	if l.closing {
+		return errClosed
+	}
+	l.lastID++
+	f.id = l.lastID
+	l.flows[f.id] = f
+	for _, side := range []Spot{Front, Back} {
+		key := f.id<<1 | uint64(side)
+		ev := syscall.EpollEvent{Events: interest, Fd: int32(key), Pad: int32(key >> 32)}
+		if err := syscall.EpollCtl(l.poll, syscall.EPOLL_CTL_ADD, f.ways[side].from, &ev); err != nil {
+			delete(l.flows, f.id) // what is reported of it is for nobody
+			return fmt.Errorf("watching a connection: %w", err)
+		}
+	}
+	l.fresh = append(l.fresh, f)
+	if f.due < l.sleeps {
+		l.ring()
+	}
+	return nil
+}
+
+// cut has the loop end a flow.
+func (l *loop) cut(f *Flow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.flows[f.id] == f {
+		l.orders = append(l.orders, f)
+		l.ring()
+	}
+}
+
+// close has the loop cut all that it carries, and end.
+func (l *loop) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closing {
+		l.closing = true
+		l.ring()
+	}
+}
+
+// ring wakes the loop. It is called with the lock held, under which the loop ends too:
+// so there is a bell still.
+func (l *loop) ring() {
+	one := [8]byte{1}
+	_, _ = syscall.Write(l.bell, one[:])
+}
+
+// run is the life of the loop.
+func (l *loop) run() {
+	for l.settle() {
+		n := l.wait()
+		l.now = l.clock()
+		l.resolve(l.events[:n])
+		for _, h := range l.ready {
+			h.handle(l)
+		}
+		clear(l.ready)
+		l.takeTurns()
+		l.expire()
+	}
+}
+
+// settle does what others want of the loop, and notes until when it may wait. It returns
+// false when the loop is to end.
+func (l *loop) settle() bool {
+	l.mu.Lock()
+	for _, f := range l.fresh {
+		if !f.over {
+			heap.Push(&l.due, f)
+		}
+	}
+	clear(l.fresh)
+	l.fresh = l.fresh[:0]
+	orders := l.orders
+	if l.closing {
+		for _, f := range l.flows {
+			orders = append(orders, f)
+		}
+	}
+	l.orders = nil
+	l.sleeps = l.due.first()
+	closing := l.closing
+	l.mu.Unlock()
+	for _, f := range orders {
+		if !f.over {
+			f.note(Itself, ErrCut)
+			l.finish(f)
+		}
+	}
+	l.tell()
+	if closing {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.free()
+	}
+	return !closing
+}
+
+// wait waits for something to happen, and returns how much did.
+func (l *loop) wait() int {
+	timeout := 0
+	if len(l.turns) == 0 {
+		timeout = l.due.wait(l.clock())
+	}
+	n, err := syscall.EpollWait(l.poll, l.events[:], timeout)
+	if err != nil && !errors.Is(err, syscall.EINTR) {
+		panic("waiting for connections: " + err.Error()) // it is not our descriptor any more
+	}
+	return max(n, 0)
+}
+
+// again gives a way another turn, behind the others.
+func (l *loop) again(w *way) {
+	if !w.queued {
+		w.queued = true
+		l.turns = append(l.turns, w)
+	}
+}
+
+// takeTurns lets those go on that had to stop, once.
+func (l *loop) takeTurns() {
+	waiting := len(l.turns)
+	for _, w := range l.turns[:waiting] {
+		w.queued = false
+		if !w.flow.over {
+			w.run(l)
+		}
+	}
+	left := copy(l.turns, l.turns[waiting:])
+	clear(l.turns[left:])
+	l.turns = l.turns[:left]
+}
+
+// expire ends the flows whose time has come.
+func (l *loop) expire() {
+	for l.due.first() <= l.now {
+		f := l.due[0]
+		if err := f.overdue(l.now); err != nil {
+			f.note(Itself, err)
+			l.finish(f)
+		} else {
+			f.due = f.next()
+			heap.Fix(&l.due, 0)
+		}
+	}
+}
+
+// lend gives the loop's buffer away and takes another one.
+func (l *loop) lend() *[]byte {
+	lent := l.buffer
+	l.buffer = l.buffers.Get().(*[]byte)
+	return lent
+}
+
+// tell has those go on who wait for the end of a flow. It is done for all of them at
+// once, so that they wake fewer threads, and they go first: else they would wait for a
+// processor as long as the loop waits for something to happen.
+func (l *loop) tell() {
+	if len(l.gone) == 0 {
+		return
+	}
+	for _, f := range l.gone {
+		close(f.done)
+	}
+	clear(l.gone)
+	l.gone = l.gone[:0]
+	runtime.Gosched()
+}
+
+// finish ends a flow.
+func (l *loop) finish(f *Flow) {
+	f.over = true
+	for i := range f.ways {
+		f.ways[i].end()
+	}
+	l.mu.Lock()
+	delete(l.flows, f.id)
+	l.mu.Unlock()
+	l.due.remove(f)
+	closeDescriptor(f.ways[Front].from)
+	closeDescriptor(f.ways[Back].from)
+	l.gone = append(l.gone, f)
+}
