@@ -6,23 +6,29 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X main.release=$(VERSION)
 TIMED    := tools/timed
 FUZZTIME ?=
-# Of bench-faults: where its table goes, 1 for a fifth of the messages, and a single row's name.
+# Of the benchmarks: where a table goes, 1 for fewer messages, a single row's name (bench-faults), rows and rounds (bench).
 OUT      ?= bin/faults.md
 QUICK    ?=
 ROW      ?=
+ROWS     ?=
+ROUNDS   ?=
 BENCH    ?= .
 HOURS    := ^(TestEveryFaultIsFound|TestNoFalseAlarms|TestCourtOnRandomEvents)
 # As root the tests install what they need, so a missing server is a failure.
 REQUIRE  := $(if $(filter 0,$(shell id -u)),1,)
 
 .DEFAULT_GOAL := help
-.PHONY: page-shots plots help build run test check unit hours allocs real bench bench-faults bench-consul bench-page fuzz clean setup
+.PHONY: page-shots plots help build pgo run test check unit hours allocs real bench bench-go bench-growth bench-half bench-idle bench-micro bench-faults bench-consul bench-page fuzz clean setup
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/weir
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/weir ./cmd/weir
+	$(GO) build -trimpath -pgo=cmd/weir/weir.pgo -ldflags '$(LDFLAGS)' -o bin/weir ./cmd/weir
+
+# Its name is not default.pgo: tests build weir too, with the race detector, and would compile everything once more for nothing.
+pgo: ## write the profile anew that make build optimises by; half a minute, and the next build is a long one
+	$(GO) test -run '^$$' -bench '^BenchmarkSession' -benchtime 3s -o bin/pgo.test -cpuprofile cmd/weir/weir.pgo ./balancer
 
 run: build ## a live example on embedded defaults; ends with Ctrl-C
 	bin/weir demo
@@ -47,7 +53,7 @@ hours: ## the hours of virtual time that the judging code is put through; it has
 	@$(TIMED) hours $(GO) test -shuffle=on -run '$(HOURS)' ./health
 
 allocs: ## the tests of what must not allocate, and of what an idle session costs, which the race detector disturbs
-	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer|IdleSession' ./internal/smtp ./policies ./health ./internal/sim ./balancer
+	@$(TIMED) allocs $(GO) test -run 'Alloc|Buffer|IdleSession' ./internal/smtp ./internal/history ./internal/app ./policies ./health ./internal/sim ./balancer
 
 real: ## the tests of the built binary between real senders and connectors
 	@$(TIMED) integration env WEIR_RACE=1 WEIR_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -count=1 -parallel 4 -timeout 30m ./integration
@@ -55,8 +61,39 @@ real: ## the tests of the built binary between real senders and connectors
 fuzz: ## all fuzz targets, three minutes together; `make fuzz FUZZTIME=1h` gives each an hour
 	@$(TIMED) fuzz tools/fuzz $(FUZZTIME)
 
-bench: ## the Go benchmarks: codec, scanner, pick, a whole session
+bench: build ## weir beside HAProxy, nginx and nobody, every shape of load by turns; ROUNDS=N, ROWS=REGEXP, OUT=FILE, QUICK=1 is short
+	@$(TIMED) setup tools/setup
+	@mkdir -p $(dir $(OUT))
+	@$(TIMED) bench $(GO) run ./integration/bench -weir bin/weir $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) -rows '$(ROWS)' -out $(abspath $(OUT))
+bench: OUT = bin/bench.md
+
+# The parts of the benchmark beside the comparison; ONLY=REGEXP chooses within them.
+ONLY ?=
+PART = $(GO) run ./integration/bench $(1) -out bin/$(1).md -only '$(ONLY)' $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(QUICK),-quick)
+
+bench-growth: ## how cost grows with sessions, connectors, routes and size, and the plots of it in docs/img; ONLY=REGEXP, ROUNDS=N, QUICK=1 is short
+	@$(TIMED) setup tools/setup
+	@rm -rf bin/charts && mkdir -p bin/charts
+	@$(TIMED) growth $(call PART,growth) -charts bin/charts
+	@$(if $(QUICK),,for c in bin/charts/*.json; do \
+	  $(GO) run -C tools/plot . $(CURDIR)/$$c $(CURDIR)/docs/img/$$(basename $$c .json).svg || exit 1; \
+	done)
+
+bench-half: ## the time of a message at half of the greatest rate, weir beside HAProxy and nobody; ONLY=REGEXP, ROUNDS=N, QUICK=1 is short
+	@$(TIMED) setup tools/setup
+	@mkdir -p bin
+	@$(TIMED) halfload $(call PART,halfload)
+
+bench-idle: ## memory of 5000 and 15 000 sessions that wait, and the connections that they hold; ONLY=REGEXP of front ends
+	@$(TIMED) setup tools/setup
+	@mkdir -p bin
+	@$(TIMED) idle $(call PART,idle)
+
+bench-go: ## all Go benchmarks; BENCH=REGEXP
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-micro: ## codec, scanner, pick, snapshot, session beside the last committed figures; BENCH=REGEXP, SAVE=1 replaces the figures
+	@BENCH='$(BENCH)' SAVE='$(SAVE)' $(TIMED) micro tools/bench-micro
 
 bench-faults: ## every fault on one of four connectors, weir beside HAProxy; OUT=FILE takes the table, QUICK=1 is short
 	@$(TIMED) setup tools/setup

@@ -43,7 +43,7 @@ func started(p *Policy, c *Candidates) *Cursor {
 }
 
 func BenchmarkPick(b *testing.B) {
-	for _, n := range []int{10, 1000} {
+	for _, n := range []int{4, 1000} {
 		specs := make([]backend.Spec, n)
 		for i := range specs {
 			specs[i].Weight = 1 + i%7
@@ -77,7 +77,7 @@ func BenchmarkPick(b *testing.B) {
 }
 
 func BenchmarkNewCandidates(b *testing.B) {
-	for _, n := range []int{1000, 5000} {
+	for _, n := range []int{4, 1000, 5000} {
 		for name, weight := range map[string]func(i int) int{
 			"even": func(int) int { return 100 },
 			"odd":  func(i int) int { return 1 + (i*733)%999 },
