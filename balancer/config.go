@@ -16,6 +16,7 @@ type Config struct {
 	Hostname     string // greeting, Received, EHLO to connectors
 	Cluster      string // named in Received lines, so that loops through any replica are seen
 	ReplayMemory int64  // octets that all replay buffers together may hold
+	Descriptors  int64  // connections of senders and to connectors together; 0: what the process may have, but a sixteenth
 	Listeners    []ListenerConfig
 	Pools        []PoolConfig
 	Routes       []policies.Route // of the listeners that go by routes

@@ -68,6 +68,7 @@ func (w *dialWatch) fault(err error) fault {
 	if errors.As(err, &e) && (e.Err == nil || e.Against == connector.AgainstUs) {
 		return fault{kind: againstKinds[e.Against], stage: e.Stage, why: e.Why(), reply: e.Reply}
 	}
+	ours := connector.SaysNothing(err)
 	if e != nil {
 		err = e.Err
 	}
@@ -75,6 +76,7 @@ func (w *dialWatch) fault(err error) fault {
 	if f.kind == faultLost {
 		f.kind = faultUnreached
 	}
+	f.ours = ours
 	return f
 }
 

@@ -28,7 +28,7 @@ import (
 //	! pool timeouts.STAGE=D | patience.STAGE=D | queue_timeout=D | replay_buffer=N | reuse.messages=N | reuse.bytes=N | reuse.max_idle=N | reuse.idle=D | reuse.age=D
 //	! pool identity=proxy-v1|proxy-v2|xclient|xforward | lmtp | lmtp=POOL | tls=opportunistic|required|verified|implicit
 //	! listener errors=N | recipients=N | message_size=N | connections=N | max_hops=N | messages=N | command=D | data=D | greeting=D | session=D | reject | received | received=always
-//	! replay_memory=N
+//	! replay_memory=N | descriptors=N
 //	! shutdown
 func (p *player) directive(d string) error {
 	if name, rest, ok := strings.Cut(d, ": "); ok && p.connectors[name] != nil {
@@ -56,6 +56,8 @@ func (p *player) directive(d string) error {
 		return parseInto(value, &p.panics)
 	case "replay_memory":
 		return parse64(value, &p.cfg.ReplayMemory)
+	case "descriptors":
+		return parse64(value, &p.cfg.Descriptors)
 	}
 	return fmt.Errorf("unknown directive")
 }

@@ -41,6 +41,7 @@ type fault struct {
 	silent  bool // there was no answer in time
 	refused bool // the connection was refused
 	hurried bool // the transaction's total ended before the stage's own deadline
+	ours    bool // weir had nothing left to make a connection with
 	ordered bool // an operator has disabled the connector
 }
 
@@ -75,7 +76,7 @@ func (f *fault) String() string {
 func (f *fault) verdict() backend.Verdict {
 	switch f.kind {
 	case faultUnreached, faultLost, faultGone, faultMaybeTaken:
-		if f.hurried || f.ordered {
+		if f.hurried || f.ordered || f.ours {
 			return backend.Neutral
 		}
 		return backend.Failure

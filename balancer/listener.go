@@ -132,6 +132,7 @@ func (s *Server) Serve(ctx context.Context, name string, ln net.Listener) error 
 
 // admit starts a session; the gate is asked by itself (edge.go).
 func (s *Server) admit(l *listener, nc net.Conn) {
+	s.descriptors.held.Add(1)
 	sess := newSession(s, l, nc)
 	s.mu.Lock()
 	s.sessions[sess] = struct{}{}
@@ -141,6 +142,7 @@ func (s *Server) admit(l *listener, nc net.Conn) {
 
 func (s *Server) forget(sess *session) {
 	sess.leave()
+	s.descriptors.held.Add(-1)
 	s.mu.Lock()
 	delete(s.sessions, sess)
 	s.mu.Unlock()

@@ -39,7 +39,7 @@ func (t *transaction) blame(f *fault) {
 	default:
 		t.part.failed = t.part.failed || f.silent
 	}
-	t.part.void = t.part.void || f.ordered
+	t.part.void = t.part.void || f.ordered || f.ours
 }
 
 // endPart tells how the connector did, when its part is over.

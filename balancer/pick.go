@@ -154,6 +154,8 @@ func (p *pool) whyPassed(b *backend.Backend) string {
 		return "is no member any more"
 	case !m.Eligible:
 		return "is no candidate any more: " + stateOf(m)
+	case !p.inReach(b):
+		return "weir has no descriptor left for a connection to it"
 	case hasPlace(b):
 		return "others wait for its places"
 	default:

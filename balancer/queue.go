@@ -21,8 +21,9 @@ type waiters struct {
 
 // waiter is a transaction that waits. The pool's lock guards what it waits for.
 type waiter struct {
-	since time.Time
-	woken chan struct{} // of capacity 1: it is to try again
+	since  time.Time
+	woken  chan struct{} // of capacity 1: it is to try again
+	queued bool
 
 	needs policies.Needs
 	asked [maxCandidates]*backend.Backend
@@ -67,9 +68,10 @@ func (p *pool) enqueue(w *waiter, c *choice) {
 	w.needs, w.tiers, w.moved = c.req.Needs, c.tiers, len(c.asked) > 0
 	w.calm = c.turn < len(c.places) && c.places[c.turn].calm
 	clear(w.asked[copy(w.asked[:], c.asked):])
-	if slices.Contains(p.waiting.list, w) {
+	if w.queued {
 		return
 	}
+	w.queued = true
 	i := len(p.waiting.list)
 	for i > 0 && w.since.Before(p.waiting.list[i-1].since) {
 		i--
@@ -86,10 +88,11 @@ func (p *pool) enqueue(w *waiter, c *choice) {
 func (p *pool) leaveQueue(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.Index(p.waiting.list, w)
-	if i < 0 {
+	if !w.queued {
 		return
 	}
+	w.queued = false
+	i := slices.Index(p.waiting.list, w) // the first ones leave soonest
 	p.waiting.list = slices.Delete(p.waiting.list, i, i+1)
 	if p.waiting.n.Add(-1) == 0 {
 		return
@@ -100,9 +103,9 @@ func (p *pool) leaveQueue(w *waiter) {
 }
 
 // seat takes a place at a connector, but none that somebody waits for who came
-// before w; nil: it does not wait yet.
+// before w; nil: it does not wait yet. It is none where no connection can be had.
 func (p *pool) seat(b *backend.Backend, w *waiter) bool {
-	if p.waiting.n.Load() > 0 && (!hasPlace(b) || p.owed(b, w)) {
+	if !p.inReach(b) || p.waiting.n.Load() > 0 && (!hasPlace(b) || p.owed(b, w)) {
 		return false
 	}
 	return b.Acquire()

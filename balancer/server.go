@@ -47,6 +47,8 @@ type Server struct {
 	spares    atomic.Int32  // who waits
 	pins      atomic.Int64  // sessions that are pinned to a connection
 
+	descriptors descriptors
+
 	// base ends when whatever still runs must be cut off.
 	base context.Context
 	cut  context.CancelFunc
@@ -66,6 +68,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		sessions: map[*session]struct{}{},
 		reloaded: make(chan struct{}, 1),
 		spare:    make(chan *session),
+	}
+	if s.descriptors.most = cfg.Descriptors; cfg.Descriptors == 0 {
+		s.descriptors.atSystemLimit()
 	}
 	s.txs.New = func() any { return newTransaction() }
 	s.base, s.cut = context.WithCancel(context.Background())

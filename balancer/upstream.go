@@ -41,6 +41,7 @@ type upstream struct {
 // newUpstream takes in a connection that was dialled.
 func newUpstream(conn *connector.Conn, p *pool, b *backend.Backend) *upstream {
 	b.Traffic.Open.Add(1)
+	p.srv.descriptors.held.Add(1)
 	return &upstream{Conn: conn, pool: p, backend: b, born: time.Now()}
 }
 
@@ -79,8 +80,14 @@ func (u *upstream) retire() {
 
 // discard closes the connection at once.
 func (u *upstream) discard() {
-	u.backend.Traffic.Open.Add(-1)
 	_ = u.Close()
+	u.closed()
+}
+
+// closed counts it out.
+func (u *upstream) closed() {
+	u.backend.Traffic.Open.Add(-1)
+	u.pool.srv.descriptors.held.Add(-1)
 }
 
 // quit ends the connection politely, in the background.
@@ -88,7 +95,7 @@ func (u *upstream) quit() {
 	u.pool.srv.background(func() {
 		defer u.cutWith(u.pool.srv.base)()
 		u.Quit(time.Now().Add(goodbye))
-		u.backend.Traffic.Open.Add(-1)
+		u.closed()
 	})
 }
 

@@ -47,8 +47,8 @@ func mailDomain(s, whole string) (string, *fault) {
 	if strings.HasPrefix(s, "[") {
 		return literal(s, whole)
 	}
-	if ip, err := netip.ParseAddr(s); err == nil {
-		return "", faultf("write "+quoted(addressLiteral(ip)), "%q is an address, not a domain", whole)
+	if bad := noAddress(s, whole); bad != nil {
+		return "", bad
 	}
 	if host, port, ok := strings.Cut(s, ":"); ok && digits(port) {
 		return "", faultf("write "+quoted(host), "%q has a port: a mail domain has none", whole)
@@ -63,7 +63,15 @@ func mailDomain(s, whole string) (string, *fault) {
 	if !ok || !validDomain(folded) {
 		return "", faultf(remedy, "%q is not a domain", whole)
 	}
-	return folded, nil
+	return folded, noAddress(folded, whole) // "10.0.0.1." is one only now
+}
+
+// noAddress refuses an address where a domain is wanted.
+func noAddress(s, whole string) *fault {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return faultf("write "+quoted(addressLiteral(ip)), "%q is an address, not a domain", whole)
+	}
+	return nil
 }
 
 // validDomain reports whether mail can be for it: labels of letters, digits,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weir/internal/backend"
+	"weir/internal/connector"
 	"weir/internal/events"
 )
 
@@ -132,8 +133,8 @@ func (w *watch) pause() time.Duration {
 	return w.machine.pause(time.Now())
 }
 
-// probe makes one probe and publishes what it found, unless ctx ended it: then
-// it says nothing of the connector.
+// probe makes one probe and publishes what it found, unless ctx ended it, or weir
+// had nothing left to make it with: then it says nothing of the connector.
 func (w *watch) probe(ctx context.Context) {
 	spec, ok := w.spec()
 	if !ok {
@@ -146,6 +147,10 @@ func (w *watch) probe(ctx context.Context) {
 	}
 	w.pool.mu.Lock()
 	defer w.pool.mu.Unlock()
+	if connector.SaysNothing(err) {
+		w.backend.SetProbe(factOf(report, err, w.ended)) // to be seen, and no verdict
+		return
+	}
 	w.probed(report, err)
 }
 

@@ -75,6 +75,9 @@ func runPart(ctx context.Context, name string, args []string, part func(context.
 	if err = part(ctx, o); err == nil && measured.Len() == 0 {
 		err = fmt.Errorf("nothing in %s matches -only", name)
 	}
+	if measured.Len() == 0 {
+		return err
+	}
 	fmt.Fprintf(&text, "%sThe machine's load average was %.1f before and %.1f behind it.\n\n%s", describe(ctx, o.weir, o.rounds), busy, busyness(), measured.String())
 	if out != "" {
 		if failed := os.WriteFile(out, []byte(text.String()), 0o644); failed != nil {

@@ -62,9 +62,10 @@ func (l *lane) run(ctx context.Context, o load.Options) (s table.Sample, acknowl
 	return s, r.Acknowledged, nil
 }
 
-// places bounds what weir opens towards each connector. 10 000 senders who all have a message under way would have a
-// connection each there, and a process has 20 000 descriptors on many a machine. Below 4000 senders it bounds nothing.
-const places = "max_connections: 1000"
+// places bounds what weir opens towards each connector, as docs/capacity.md advises for so many senders: more than these
+// connectors can work on at once is of no use to anybody, and 10 000 senders who all have a message under way would have a
+// connection each there. Who comes later waits for a place. Below 400 senders it bounds nothing.
+const places = "max_connections: 100"
 
 // yard is front ends before the same sinks.
 type yard struct {

@@ -36,6 +36,7 @@ func (r *idleRow) each() float64 { return float64(r.with-r.before) / float64(r.s
 // idleSessions measures what sessions cost while nothing is said on them, each time in a fresh process.
 func idleSessions(ctx context.Context, o *partOptions) error {
 	var rows []idleRow
+	o.rounds = 1 // memory does not depend on who else is busy
 	for _, sessions := range []int{5000, 15_000} {
 		for _, messages := range []int{0, 1} {
 			for _, name := range []string{table.Weir, table.HAProxy} {

@@ -121,7 +121,7 @@ func (d *Dialer) Connect(ctx context.Context, address string) (*Conn, error) {
 	}
 	nc, err := dial(ctx, "tcp", address)
 	if err != nil {
-		return nil, &Error{Stage: backend.StageConnect, Err: err}
+		return nil, &Error{Stage: backend.StageConnect, Err: err, Against: party(err)}
 	}
 	buffers := d.Buffers
 	if buffers == nil {

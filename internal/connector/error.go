@@ -18,6 +18,7 @@ const (
 	AgainstConnector Party = iota // it failed, or refuses us
 	AgainstClient                 // it refuses the client that it was told of: no other would be right to ask
 	AgainstUs                     // it does not let us, or not so, tell it of a client: the config is wrong
+	AgainstNobody                 // weir's own machine has no descriptor or memory left for a connection
 )
 
 // Error is a connector's failure at one stage.
@@ -53,6 +54,23 @@ func (e *Error) Why() string {
 
 // Unwrap returns the underlying error, or nil for a refusal.
 func (e *Error) Unwrap() error { return e.Err }
+
+// party is whom a failure to connect speaks against.
+func party(err error) Party {
+	for _, ours := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, ours) {
+			return AgainstNobody
+		}
+	}
+	return AgainstConnector
+}
+
+// SaysNothing reports whether err is a failure to connect for want of something of weir's
+// own, so that nothing is known of the connector.
+func SaysNothing(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Against == AgainstNobody
+}
 
 // Describe says in words for people what went wrong with a connection.
 func Describe(err error) string {
