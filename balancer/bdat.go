@@ -83,6 +83,9 @@ func (t *transaction) chunk(chunk smtp.Bdat) {
 		c.finish()
 		return
 	}
+	if len(s.in.Buffered()) == 0 {
+		c.push() // it waits for our answer, and may pause: a loss is to be seen before the last chunk (P8)
+	}
 	if c.decided() {
 		s.relay(&t.verdict)
 		t.rec.Reply.CopyFrom(&t.verdict)

@@ -6,7 +6,8 @@
 // loop waits for all of its flows at once, takes what one side has to say and gives
 // it to the other (loop.go, way.go). So a flow on which nothing moves is a struct with
 // two descriptors: it holds no goroutine, no buffer and no timer. A buffer is lent to a
-// direction only while its sink takes no more. Limits are kept in one order of time a
+// direction only while its sink takes no more. Bulk is spliced, within the kernel
+// (bulk.go). Limits are kept in one order of time a
 // loop (due.go).
 //
 // The runtime's own poller would wake a goroutine for each piece, and have it find out

@@ -52,7 +52,7 @@ func (h *happening) handle(l *loop) {
 		in.urgent = in.urgent || h.event&syscall.EPOLLPRI != 0
 		in.run(l)
 	}
-	if out := &f.ways[1-h.side]; h.event&hasOut != 0 && len(out.rest) > 0 && !f.over {
+	if out := &f.ways[1-h.side]; h.event&hasOut != 0 && out.waits() && !f.over {
 		out.run(l)
 	}
 }

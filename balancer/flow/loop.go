@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// pieceSize is how much is carried at once at most.
-const pieceSize = 64 << 10
+// pieceSize is how much is copied at once at most; more is spliced (bulk.go).
+const pieceSize = 16 << 10
 
 // loop carries some of the flows.
 type loop struct {
@@ -32,6 +32,7 @@ type loop struct {
 	due    due
 	now    stamp
 	buffer *[]byte
+	pipes  []*pipe // empty ones
 	ready  []happening
 	turns  []*way  // that have more to do
 	gone   []*Flow // that have ended, and nobody was told
@@ -62,6 +63,9 @@ func newLoop() (*loop, error) {
 }
 
 func (l *loop) free() {
+	for _, p := range l.pipes {
+		p.close()
+	}
 	closeDescriptor(l.bell)
 	closeDescriptor(l.poll)
 }

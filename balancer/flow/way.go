@@ -19,6 +19,7 @@ type way struct {
 	rest     []byte // of the lent buffer: what the sink has not taken yet
 	lent     *[]byte
 	moved    int64
+	bulk
 }
 
 // run carries until there is no more for now, the sink takes no more or others have
@@ -40,6 +41,9 @@ func (w *way) run(l *loop) {
 
 // fetch takes a piece from the source, if it has one.
 func (w *way) fetch(l *loop) bool {
+	if w.on {
+		return w.draw(l)
+	}
 	n, errno := receive(w.from, *l.buffer)
 	switch {
 	case errno == syscall.EAGAIN:
@@ -54,6 +58,8 @@ func (w *way) fetch(l *loop) bool {
 	}
 	w.more = w.last || w.urgent || n == len(*l.buffer)
 	w.rest = (*l.buffer)[:n]
+	w.on = n == len(*l.buffer) && !w.urgent && !w.barred
+	w.since, w.small = n, 0
 	return true
 }
 
@@ -77,6 +83,9 @@ func (w *way) pour(l *loop) bool {
 		w.moved += int64(n)
 		w.flow.moved = l.now
 	}
+	if !w.drip(l) {
+		return false
+	}
 	w.giveBack(l)
 	return true
 }
@@ -87,7 +96,14 @@ func (w *way) giveBack(l *loop) {
 		l.buffers.Put(w.lent)
 		w.lent = nil
 	}
+	if w.pipe != nil {
+		l.takeBackPipe(w.pipe)
+		w.pipe = nil
+	}
 }
+
+// waits reports whether there is something that the sink has not taken.
+func (w *way) waits() bool { return len(w.rest) > 0 || w.pipe != nil && w.pipe.held > 0 }
 
 // end gives back what is no use any more.
 func (w *way) end() {
