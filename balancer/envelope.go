@@ -87,7 +87,7 @@ func (t *transaction) talk(a *attempt, p plan, from, n int, limit time.Time) fau
 		out = t.appendStep(out, a, p, i)
 	}
 	a.SetPending(out)
-	sendErr := a.Flush(t.deadline(stepStages[first], t.now, limit))
+	sendErr := t.flush(a, stepStages[first], limit)
 	if f := t.forwarded(a, forwards, limit, sendErr); f.kind != noFault {
 		return f
 	}
@@ -163,6 +163,14 @@ func (t *transaction) deadline(stage backend.Stage, now, limit time.Time) time.T
 		return d
 	}
 	return limit
+}
+
+// flush sends the commands that are pending. Their answers are awaited from when they
+// have gone out, which takes time with a connector that does not read.
+func (t *transaction) flush(a *attempt, stage backend.Stage, limit time.Time) error {
+	err := a.Flush(t.deadline(stage, t.now, limit))
+	t.tick()
+	return err
 }
 
 // await reads the connector's next answer into t.reply, from t.now on. The fault,

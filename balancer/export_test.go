@@ -35,3 +35,6 @@ func (s *Server) Held() (n int) {
 	}
 	return n
 }
+
+// LetNobodyLinger has tests close as when too many sessions wait for their senders.
+func (s *Server) LetNobodyLinger() { s.lingering.Store(maxLingering) }

@@ -170,6 +170,7 @@ type observed struct {
 	backend string
 	stage   backend.Stage
 	backend.Outcome
+	told time.Time
 }
 
 func (w *witness) Begin(b *backend.Backend, stage backend.Stage, now time.Time) backend.Ticket {
@@ -184,7 +185,7 @@ func (w *witness) End(t backend.Ticket, o backend.Outcome) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.outcomes = append(w.outcomes, observed{t.Backend.ID().Name, t.Stage, o})
+	w.outcomes = append(w.outcomes, observed{t.Backend.ID().Name, t.Stage, o, time.Now()})
 }
 
 func (w *witness) Transaction(r *balancer.Record) {

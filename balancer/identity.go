@@ -37,7 +37,7 @@ func (t *transaction) forward(a *attempt, first step, alone bool, limit time.Tim
 	if answers == 0 || !alone {
 		return answers, fault{}
 	}
-	sendErr := a.Flush(t.deadline(backend.StageMail, t.now, limit))
+	sendErr := t.flush(a, backend.StageMail, limit)
 	return 0, t.forwarded(a, answers, limit, sendErr)
 }
 

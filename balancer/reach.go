@@ -84,7 +84,7 @@ func (t *transaction) openContent(limit time.Time) fault {
 		return t.unasked(stepStages[stepData], limit)
 	}
 	a.SetPending(append(a.Pending(), "DATA\r\n"...))
-	sendErr := a.Flush(t.deadline(stepStages[stepData], t.now, limit))
+	sendErr := t.flush(a, stepStages[stepData], limit)
 	ticket, f := t.await(stepStages[stepData], limit, sendErr)
 	if f.kind == noFault {
 		f = t.judge(a, stepData, 0)

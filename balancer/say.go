@@ -23,16 +23,18 @@ const idleBuffer = 512
 const lingering = time.Second
 
 // hangUp closes without a reset where the sender may still be sending, so that
-// it can read the last reply.
+// it can read the last reply. Our half ends first in any case: a close on something
+// unread is a reset, which would leave behind what still waits for the end (see send).
 func (s *session) hangUp() {
 	defer s.raw.Close()
-	if !s.unsealed && s.in.Look() != smtp.Spoke || !take(&s.srv.lingering, maxLingering) {
-		s.sayNoMore()
+	lingers := (s.unsealed || s.in.Look() == smtp.Spoke) && take(&s.srv.lingering, maxLingering)
+	s.sayNoMore()
+	err := s.raw.CloseWrite()
+	if !lingers {
 		return
 	}
 	defer s.srv.lingering.Add(-1)
-	s.sayNoMore()
-	if s.raw.CloseWrite() == nil {
+	if err == nil {
 		_ = s.raw.SetReadDeadline(time.Now().Add(lingering))
 		_, _ = io.CopyN(io.Discard, s.raw, 1<<20)
 	}

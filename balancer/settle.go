@@ -32,10 +32,11 @@ func (t *transaction) failed(ticket backend.Ticket, f *fault) {
 	}
 }
 
-// settleFailure tells a failure that was held back.
+// settleFailure tells a failure that was held back. It counts from now on: a circuit
+// that it opens is open for its whole time.
 func (t *transaction) settleFailure() {
 	if u := t.unsettled; u != nil {
-		t.unsettled = nil
+		t.unsettled, u.outcome.At = nil, t.tick()
 		t.tell(u.ticket, u.outcome)
 	}
 }

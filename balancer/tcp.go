@@ -59,7 +59,7 @@ func (p *passage) use(at *gateway) {
 	defer u.discard()
 	f, err := p.carry(at)
 	if err != nil {
-		s.finish(err.Error())
+		s.finish(p.reason(u, &flow.Ending{By: flow.Itself, Err: err}))
 		return
 	}
 	<-f.Done()

@@ -8,7 +8,6 @@ import (
 
 	"weir/internal/backend"
 	"weir/internal/connector"
-	"weir/internal/smtp"
 	"weir/policies"
 )
 
@@ -75,9 +74,8 @@ func (p *passage) dial(t *transaction, b *backend.Backend, limit time.Time) *gat
 		return nil
 	}
 	u := newUpstream(conn, t.pool, b)
-	left := conn.Look() == smtp.Closed
 	socket, err := conn.Socket()
-	if err != nil || left {
+	if err != nil || conn.Left() {
 		ticket := t.beginStage(b, backend.StageEHLO, time.Now())
 		f := lostBy(faultUnreached, backend.StageEHLO, errLeft)
 		t.failed(ticket, &f)

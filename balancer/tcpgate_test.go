@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -151,5 +152,42 @@ func TestTCPModeImplicitTLS(t *testing.T) {
 	s = b.dial()
 	if got, err := io.ReadAll(s.in); err != nil || len(got) != 0 {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestTCPModeGreetsAndLeaves: a connector that has closed behind its greeting is left
+// for another, before the sender has got an octet (P3).
+func TestTCPModeGreetsAndLeaves(t *testing.T) {
+	b := newPassing(t, "b")
+	b.start(0)
+	b.peer(func(nc *net.TCPConn) { // its end comes in the same segment, unless that takes it 0.2 s
+		raw, err := nc.SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) {
+				_, _ = syscall.SendmsgN(int(fd), []byte("220 peer\r\n"), nil, nil, syscall.MSG_MORE)
+				_ = syscall.Shutdown(int(fd), syscall.SHUT_WR)
+			})
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	peer := b.registry.Snapshot().Pool("internet").Members[0].Spec
+	b.registry.SetMembers("internet", []backend.Spec{
+		peer, {Pool: "internet", Name: "b", Address: b.connectors["b"].Addr(), Weight: 100, Cost: 10},
+	})
+	b.setHealth("b", backend.HealthUp)
+	var said string
+	for range 5 {
+		s := b.dial()
+		said = s.say("")
+		_ = s.nc.Close()
+		if strings.HasPrefix(said, "220 b ") {
+			break
+		}
+	}
+	rec, p := b.witness.passage(t, 1)
+	if !strings.HasPrefix(said, "220 b ") || b.witness.verdicts("peer", backend.Failure) == 0 {
+		t.Errorf("the sender was told %q, recorded %+v: %+v", said, rec, p)
 	}
 }

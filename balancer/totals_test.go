@@ -30,6 +30,60 @@ func TestRcptIsAnsweredInTime(t *testing.T) {
 	})
 }
 
+// A stage's deadline is for the answer (P15): how long the command took to go out, to
+// a connector that reads when it likes, is not taken off it.
+func TestAnswerHasItsWholeTime(t *testing.T) {
+	for _, tardy := range []string{"EHLO", "MAIL", "RCPT"} { // so MAIL, RCPT, DATA
+		t.Run("behind "+tardy, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newVirtual(t)
+				for _, f := range v.fakes {
+					f.tardy, f.pause = tardy, 40*time.Second
+				}
+				for _, stage := range []backend.Stage{backend.StageMail, backend.StageRcpt, backend.StageData} {
+					v.cfg.Pools[0].Timeouts[stage] = time.Minute
+				}
+				v.start()
+				s := v.sender()
+				s.envelope()
+				s.ask("DATA\r\n", "354 *")
+				s.ask("Subject: x\r\n\r\ntext\r\n.\r\n", "250 *")
+				if tries := v.witness.transaction(t, 1).Tries; len(tries) > 0 {
+					t.Errorf("it went by %v", tries)
+				}
+			})
+		})
+	}
+}
+
+// A failure that waits for what the next connector does (P14a) counts from when it is
+// told: a circuit that opened in the past would be tried again at once.
+func TestHeldFailureIsTellingNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t)
+		v.cfg.Pools[0].Timeouts[backend.StageMail] = time.Minute
+		v.cfg.Pools[0].Timeouts[backend.StageRcpt] = time.Minute
+		v.fakes["a"].mute, v.fakes["b"].mute = "RCPT", "MAIL"
+		v.start()
+		s := v.sender()
+		s.ask("", "220 *")
+		s.ask("HELO client.test\r\n", "250 *")
+		s.ask("MAIL FROM:<from@client.test>\r\n", "250 *")
+		s.ask("RCPT TO:<to@mx.test>\r\n", "250 *")
+		s.ask("RSET\r\n", "250 *")
+		if n := v.witness.verdicts("a", backend.Failure); n != 1 {
+			t.Fatalf("a was blamed %d times", n)
+		}
+		v.witness.mu.Lock()
+		defer v.witness.mu.Unlock()
+		for _, o := range v.witness.outcomes {
+			if !o.At.Equal(o.told) {
+				t.Errorf("%s at %s is %v of %v ago", o.backend, o.stage, o.Verdict, o.told.Sub(o.At))
+			}
+		}
+	})
+}
+
 func TestDataIsAnsweredInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVirtual(t)

@@ -38,6 +38,7 @@ type virtual struct {
 // content no faster than one block a pause.
 type fake struct {
 	mute  string // the verbs that it does not answer; "banner"; "." for the end of data
+	tardy string // the verb behind which it leaves the next command lying for a pause, and answers it after another; empty: none
 	pause time.Duration
 	quit  chan struct{} // closed at the test's end
 
@@ -82,12 +83,14 @@ func (f *fake) serve(nc net.Conn) {
 		}
 	}
 	say("banner", "220 fake")
-	for {
+	for verb := ""; ; {
+		f.tarry(verb)
 		line, err := in.ReadString('\n')
 		if err != nil {
 			return
 		}
-		verb, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		f.tarry(verb)
+		verb, _, _ = strings.Cut(strings.TrimSpace(line), " ")
 		switch verb {
 		case "DATA":
 			say(verb, "354 go on")
@@ -115,11 +118,22 @@ func (f *fake) content(in *bufio.Reader) bool {
 		}
 		if last += len(line); f.pause > 0 && last >= in.Size() {
 			last = 0
-			select {
-			case <-time.After(f.pause):
-			case <-f.quit:
-			}
+			f.rest()
 		}
+	}
+}
+
+// tarry rests where it has answered the command behind which it does so.
+func (f *fake) tarry(verb string) {
+	if f.tardy != "" && verb == f.tardy {
+		f.rest()
+	}
+}
+
+func (f *fake) rest() {
+	select {
+	case <-time.After(f.pause):
+	case <-f.quit:
 	}
 }
 

@@ -27,7 +27,7 @@ type relayClock struct {
 func (c *relayClock) due(address string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.dueAt(address, now) {
+	if last, ok := c.asked[address]; ok && now.Sub(last) < relayEvery {
 		return false
 	}
 	for other, last := range c.asked {
@@ -40,18 +40,6 @@ func (c *relayClock) due(address string, now time.Time) bool {
 	}
 	c.asked[address] = now
 	return true
-}
-
-// isDue is due, and takes nothing for done.
-func (c *relayClock) isDue(address string, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dueAt(address, now)
-}
-
-func (c *relayClock) dueAt(address string, now time.Time) bool {
-	last, ok := c.asked[address]
-	return !ok || now.Sub(last) >= relayEvery
 }
 
 // askRelay finds out whether the connector takes mail for anywhere from this host
@@ -99,14 +87,8 @@ func (w *watch) relayed(r *Report) []events.Event {
 	return []events.Event{e}
 }
 
-// wantsRelay reports whether this connector is to be asked again.
-func (v *visit) wantsRelay() bool {
-	cfg := &v.prober.cfg
-	return cfg.AskRelay && cfg.Probe == DepthEnvelope && v.prober.relay.isDue(v.spec.Address, time.Now())
-}
-
 // asksRelay reports whether a probe that went so is followed by the question.
 func (v *visit) asksRelay(err error) bool {
 	cfg := &v.prober.cfg
-	return err == nil && cfg.AskRelay && cfg.Probe == DepthEnvelope && !v.group.quit && v.prober.relay.due(v.spec.Address, time.Now())
+	return err == nil && cfg.AskRelay && cfg.Probe == DepthEnvelope && v.prober.relay.due(v.spec.Address, time.Now())
 }

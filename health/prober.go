@@ -102,7 +102,7 @@ type visit struct {
 	deadline time.Time
 	stage    time.Time // when the stage that the dialer is at began
 	lost     bool      // the connection is of no more use
-	group    group     // commands that went ahead together
+	due      int       // replies to commands that went ahead together
 	report   Report
 }
 
@@ -257,7 +257,7 @@ func (v *visit) step(stage backend.Stage, do func(deadline time.Time) error) err
 
 // leave ends the connection without a reset, whatever has happened (P37): with a
 // QUIT where the dialogue is in step, else by closing our side first. What was said
-// in a group is answered to its end, the QUIT in it too.
+// in a group is answered to its end first.
 func (v *visit) leave(err error) {
 	if v.conn == nil {
 		return
@@ -267,8 +267,7 @@ func (v *visit) leave(err error) {
 		v.conn.HangUp(deadline)
 		return
 	}
-	said := v.group.quit
-	if v.awaitGroup(deadline) != nil || said {
+	if v.awaitGroup(deadline) != nil {
 		v.conn.HangUp(deadline)
 		return
 	}

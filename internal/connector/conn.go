@@ -200,6 +200,10 @@ func onlyWhole(reply *smtp.Reply, err error) error {
 // a connection is used again and before a terminator is written it must be.
 func (c *Conn) Look() smtp.Attention { return c.in.Look() }
 
+// Left reports, without waiting, whether the connector has closed and nothing of it is
+// left to be read from the socket. Unlike [Conn.Look] it tells so with a transcript, too.
+func (c *Conn) Left() bool { return c.sock.Look() == socket.Closed }
+
 // Quit says goodbye and closes. It waits for the connector's 221, so that the
 // close is no reset, but at most until the deadline: a missing 221 is tolerated.
 func (c *Conn) Quit(deadline time.Time) {

@@ -5,9 +5,10 @@ import (
 	"syscall"
 )
 
-// WriteLast is [Conn.Write] of what is followed by nothing but [Conn.Close] or
-// [Conn.CloseWrite]: the end goes out in the same segment, and the other side is woken
-// once for both. Without the end what was written may stay for 0.2 s.
+// WriteLast is [Conn.Write] of what is followed by nothing but [Conn.CloseWrite]: the
+// end goes out in the same segment, and the other side is woken once for both. Without
+// the end what was written may stay for 0.2 s; [Conn.Close] alone, with something unread,
+// is a reset and takes it away.
 func (c *Conn) WriteLast(p []byte) (n int, err error) {
 	if c.raw == nil || len(p) == 0 {
 		return c.Write(p)

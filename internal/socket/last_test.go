@@ -48,3 +48,25 @@ func TestWriteLastFails(t *testing.T) {
 		t.Errorf("%d octets, %v; to a connection that was closed", n, err)
 	}
 }
+
+// The end that goes with the last words is that of our half: a close alone would reset a
+// connection that has something unread, and take the words away.
+func TestWriteLastBeforeReset(t *testing.T) {
+	ours, theirs := pair(t)
+	if _, err := io.WriteString(theirs, "not read"); err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := ours.Await(); seen != Spoke || err != nil {
+		t.Fatal(seen, err)
+	}
+	if _, err := ours.WriteLast([]byte("bye")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(ours.CloseWrite(), ours.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 3)
+	if _, err := io.ReadFull(theirs, got); err != nil || string(got) != "bye" {
+		t.Errorf("heard %q, %v", got, err)
+	}
+}
