@@ -34,8 +34,11 @@ func (w *way) draw(l *loop) bool {
 	}
 	n, errno := w.pipe.fill(w.from)
 	switch {
-	case errno == syscall.EAGAIN && w.urgent, errno == syscall.EINVAL:
-		w.on, w.barred = false, true // splice does not get past urgent data
+	case errno == syscall.EAGAIN && w.urgent, errno == syscall.EINVAL, errno == 0 && n == 0:
+		// Splice does not get past urgent data: where the source has closed behind it,
+		// it finds the end there. A copy knows better.
+		w.on, w.barred = false, true
+		w.giveBack(l)
 		return w.fetch(l)
 	case errno == syscall.EAGAIN:
 		w.lull()
@@ -43,9 +46,6 @@ func (w *way) draw(l *loop) bool {
 		return false
 	case errno != 0:
 		w.flow.wayEnded(w, w.source, named("splice", errno), l.now)
-		return false
-	case n == 0:
-		w.flow.wayEnded(w, w.source, nil, l.now)
 		return false
 	}
 	w.since += n
@@ -70,7 +70,7 @@ func (w *way) drip(l *loop) bool {
 		switch {
 		case errno == syscall.EAGAIN:
 			return false
-		case errno != 0:
+		case errno != 0 || n == 0: // to try that again would have all other flows wait
 			w.broken = true
 			w.flow.wayEnded(w, 1-w.source, named("splice", errno), l.now)
 			return false

@@ -11,7 +11,8 @@ import (
 // file system first. The descriptor is non-blocking, so none waits.
 
 func read(fd uintptr, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		syscall.MSG_DONTWAIT, 0, 0)
 	return result(n, errno)
 }
 
@@ -24,14 +25,14 @@ func peek(fd uintptr) (int, syscall.Errno) {
 
 func write(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
-		syscall.MSG_NOSIGNAL, 0, 0)
+		syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
 	return result(n, errno)
 }
 
 // writeLast writes what waits for the end of the connection.
 func writeLast(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
-		syscall.MSG_MORE|syscall.MSG_NOSIGNAL, 0, 0)
+		syscall.MSG_MORE|syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
 	return result(n, errno)
 }
 
