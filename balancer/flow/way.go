@@ -5,6 +5,11 @@ import "syscall"
 // What one way may do before it is another's turn.
 const turn = 8
 
+// maxDoubts is how often a source is asked again that has urgent data and seems to have
+// no more: where a signal comes while it is asked at the mark, the system says so whatever
+// stands behind, and the runtime sends signals to itself.
+const maxDoubts = 8
+
 // way is one direction of a flow.
 type way struct {
 	flow     *Flow
@@ -15,6 +20,7 @@ type way struct {
 	last     bool   // nor this: it has closed, and the end stands behind
 	queued   bool   // for its next turn
 	broken   bool   // the sink has failed
+	doubts   int    // how often it was asked again, see maxDoubts
 	ended    bool   // nothing is carried any more
 	rest     []byte // of the lent buffer: what the sink has not taken yet
 	lent     *[]byte
@@ -46,8 +52,12 @@ func (w *way) fetch(l *loop) bool {
 	}
 	n, errno := receive(w.from, *l.buffer)
 	switch {
+	case errno == syscall.EAGAIN && w.urgent && w.doubts < maxDoubts:
+		w.doubts++
+		l.again(w)
+		return false
 	case errno == syscall.EAGAIN:
-		w.more = false
+		w.more, w.doubts = false, 0
 		return false
 	case errno != 0:
 		w.flow.wayEnded(w, w.source, named("recvfrom", errno), l.now)
@@ -56,6 +66,7 @@ func (w *way) fetch(l *loop) bool {
 		w.flow.wayEnded(w, w.source, nil, l.now)
 		return false
 	}
+	w.doubts = 0
 	w.more = w.last || w.urgent || n == len(*l.buffer)
 	w.rest = (*l.buffer)[:n]
 	w.on = n == len(*l.buffer) && !w.urgent && !w.barred

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -129,8 +130,27 @@ func (p *primary) kill() {
 
 // freeze stops the server where it stands: the kernel takes connections, and nothing is
 // answered.
-func (p *primary) freeze() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGSTOP) }
-func (p *primary) thaw()   { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT) }
+// freeze stops the server, and returns when all its threads have stopped: the signal alone
+// leaves them time for another answer.
+func (p *primary) freeze() {
+	pid := p.cmd.Process.Pid
+	_ = syscall.Kill(-pid, syscall.SIGSTOP)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if !slices.ContainsFunc(threads, runs) {
+			return
+		}
+	}
+}
+
+// runs reports whether a thread, of which this is the file stat, is not stopped.
+func runs(file string) bool {
+	stat, err := os.ReadFile(file)
+	_, state, found := strings.Cut(string(stat), ") ")
+	return err == nil && found && !strings.HasPrefix(state, "T")
+}
+
+func (p *primary) thaw() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT) }
 
 // Write takes down what the server prints.
 func (p *primary) Write(b []byte) (int, error) {
