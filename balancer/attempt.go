@@ -94,6 +94,7 @@ func (t *transaction) attach(u *upstream) {
 		u.only = t.s
 	}
 	t.rec.Backend = u.backend.ID().Name
+	u.Carry(t.s.fiber)
 	t.s.hold(u)
 }
 
@@ -112,6 +113,7 @@ func (s *session) hold(u *upstream) {
 }
 
 func (t *transaction) detach() {
+	t.at.upstream.Carry(nil)
 	t.at = nil
 	t.s.upstream.Store(nil)
 }

@@ -1,41 +1,111 @@
 package balancer
 
-// maxSpares is how many goroutines wait for a session at most.
-const maxSpares = 64
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
 
-// embark gives a session to a goroutine that waits for one, or else to a new one. A
-// goroutine that has carried a session has the stack that a transaction needs already:
-// growing one is 3 % of a connection with one message.
-func (s *Server) embark(sess *session) {
+	"weir/internal/connector"
+	"weir/internal/fiber"
+)
+
+// embark gives a session to a fiber, where its connection is one that fibers wait for, or
+// else to a goroutine.
+func (s *Server) embark(sess *session, nc net.Conn) {
 	s.open.add()
-	select {
-	case s.spare <- sess:
-	default:
-		go s.carry(sess)
+	if conn, ok := nc.(*fiber.Conn); ok {
+		err := s.fibers.Go(func(f *fiber.Fiber) {
+			conn.Carry(f)
+			sess.fiber = f
+			s.carry(sess)
+		})
+		if err == nil {
+			return
+		}
 	}
+	go s.carry(sess)
 }
 
-// carry runs a session, and the next one, as long as there is another soon.
+// carry runs a session.
 func (s *Server) carry(sess *session) {
-	for sess != nil {
-		sess.live()
-		s.forget(sess)
-		s.open.done()
-		sess = s.another()
+	sess.live()
+	s.forget(sess)
+	s.open.done()
+}
+
+// stepAside lets others use the session's processor: what it does next may block or last.
+func (s *session) stepAside() {
+	if s.fiber != nil {
+		s.fiber.Leave()
 	}
 }
 
-// another waits for a session, unless enough others do. When the server stops there is
-// none.
-func (s *Server) another() *session {
-	if s.draining.Load() || !take(&s.spares, maxSpares) {
-		return nil
+// acceptAll takes connections from a listener until it is closed, on a fiber where that
+// can be.
+func (s *Server) acceptAll(ctx context.Context, l *listener, ln net.Listener) error {
+	watched, ok := ln.(*fiber.Listener)
+	if !ok {
+		return s.accept(ctx, l, ln, func() {})
 	}
-	defer s.spares.Add(-1)
-	select {
-	case sess := <-s.spare:
-		return sess
-	case <-s.base.Done():
-		return nil
+	done := make(chan error, 1)
+	err := s.fibers.Go(func(f *fiber.Fiber) {
+		watched.Carry(f)
+		done <- s.accept(ctx, l, ln, f.Leave)
+	})
+	if err != nil {
+		return err
 	}
+	return <-done
+}
+
+// accept is acceptAll; it steps aside where it has to wait for anything else.
+func (s *Server) accept(ctx context.Context, l *listener, ln net.Listener, aside func()) error {
+	for pause := time.Duration(0); ; {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.admit(l, nc)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			// Out of descriptors, most likely: sessions that end will help.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			aside()
+			if !sleep(ctx, pause) {
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// dialsFor has a dialer make connections that the session's fiber waits for, where there
+// is one.
+func (s *session) dialsFor(d *connector.Dialer) {
+	if s.fiber != nil && d.DialContext == nil {
+		d.DialContext = s.dialOn
+	}
+}
+
+func (s *session) dialOn(ctx context.Context, network, address string) (net.Conn, error) {
+	if to, err := netip.ParseAddrPort(address); err == nil {
+		c, err := s.srv.fibers.Dial(ctx, s.fiber, to)
+		if err != nil {
+			return nil, err // not c, which would be no nil interface
+		}
+		return c, nil
+	}
+	s.stepAside() // names take long
+	nc, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.srv.fibers.Take(nc)
+	if err != nil {
+		return nil, err
+	}
+	c.Carry(s.fiber)
+	return c, nil
 }

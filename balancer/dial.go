@@ -14,6 +14,7 @@ func (t *transaction) dial(b *backend.Backend, limit time.Time) bool {
 	watch := dialWatch{t: t, b: b}
 	dialer := t.pool.dialer
 	dialer.Watch, dialer.Client = &watch, t.client(t.pool)
+	t.s.dialsFor(&dialer)
 	t.rec.Backend = b.ID().Name
 	ctx, hangUp := t.dialling(b)
 	defer hangUp()

@@ -63,7 +63,7 @@ func (s *session) handshake(patience time.Duration) bool {
 	case s.leaving():
 		err = errLeaving
 	default:
-		err = shakeHands(conn)
+		err = s.shakeHands(conn)
 	}
 	s.atBoundary.Store(false)
 	if err != nil {
@@ -80,7 +80,10 @@ func (s *session) handshake(patience time.Duration) bool {
 
 // shakeHands makes a handshake on a stack of its own: it takes a deep one, which the
 // session would keep for as long as it lasts.
-func shakeHands(conn *tls.Conn) error {
+func (s *session) shakeHands(conn *tls.Conn) error {
+	s.raw.Carry(nil)
+	defer s.raw.Carry(s.fiber)
+	s.stepAside()
 	done := make(chan error, 1)
 	go func() { done <- conn.Handshake() }()
 	return <-done

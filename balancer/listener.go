@@ -3,7 +3,6 @@ package balancer
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -112,32 +111,24 @@ func (s *Server) Serve(ctx context.Context, name string, ln net.Listener) error 
 	}
 	l.open(ln)
 	defer l.leave(ln)
-	for pause := time.Duration(0); ; {
-		nc, err := ln.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			s.admit(l, nc)
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		default:
-			// Out of descriptors, most likely: sessions that end will help.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			if !sleep(ctx, pause) {
-				return ctx.Err()
-			}
-		}
-	}
+	return s.acceptAll(ctx, l, ln)
 }
 
 // admit starts a session; the gate is asked by itself (edge.go).
 func (s *Server) admit(l *listener, nc net.Conn) {
+	if tcp, ok := nc.(*net.TCPConn); ok { // of a listener that no fibers watch
+		c, err := s.fibers.Take(tcp)
+		if err != nil {
+			return
+		}
+		nc = c
+	}
 	s.descriptors.held.Add(1)
 	sess := newSession(s, l, nc)
 	s.mu.Lock()
 	s.sessions[sess] = struct{}{}
 	s.mu.Unlock()
-	s.embark(sess)
+	s.embark(sess, nc)
 }
 
 func (s *Server) forget(sess *session) {

@@ -41,6 +41,7 @@ func (t *transaction) queue(p *pool, limit time.Time) *backend.Backend {
 	}
 	w := &waiter{since: now, woken: make(chan struct{}, 1)}
 	t.waiter = w
+	t.s.stepAside()
 	defer func() { t.waiter = nil }()
 	for {
 		p.enqueue(w, &t.choice)

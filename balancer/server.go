@@ -10,6 +10,7 @@ import (
 	"weir/balancer/flow"
 	"weir/internal/backend"
 	"weir/internal/connector"
+	"weir/internal/fiber"
 	"weir/internal/smtp"
 )
 
@@ -19,6 +20,9 @@ type Deps struct {
 	Observer Observer
 	Recorder Recorder
 	Materials
+	// Fibers watches what listeners accept, where they are of it; nil: the balancer has
+	// one of its own, which ends with it.
+	Fibers *fiber.Group
 }
 
 // Materials are what config's words become in other rooms' hands.
@@ -38,13 +42,12 @@ type Server struct {
 	budget    replayBudget
 	setup     atomic.Pointer[setup]
 	txs       sync.Pool // of *transaction
-	flows     flow.Carrier
+	flows     *flow.Carrier
+	fibers    *fiber.Group
 	draining  atomic.Bool
 	reloaded  chan struct{} // capacity 1: the setup is another one
 	farewells atomic.Int32  // handshakes made only to refuse somebody
 	lingering atomic.Int32  // sessions that wait for their sender to notice their end
-	spare     chan *session // goes to who waits to carry one, see crew.go
-	spares    atomic.Int32  // who waits
 	pins      atomic.Int64  // sessions that are pinned to a connection
 
 	descriptors descriptors
@@ -67,11 +70,14 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		buffers:  new(smtp.Buffers),
 		sessions: map[*session]struct{}{},
 		reloaded: make(chan struct{}, 1),
-		spare:    make(chan *session),
 	}
 	if s.descriptors.most = cfg.Descriptors; cfg.Descriptors == 0 {
 		s.descriptors.atSystemLimit()
 	}
+	if s.fibers = deps.Fibers; s.fibers == nil {
+		s.fibers = new(fiber.Group)
+	}
+	s.flows = flow.NewCarrier(s.fibers)
 	s.txs.New = func() any { return newTransaction() }
 	s.base, s.cut = context.WithCancel(context.Background())
 	first, err := s.arrange(cfg, deps.Materials, &setup{})
@@ -122,6 +128,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		p.tidy(time.Now())
 	}
 	done := s.open.zero()
+	if s.deps.Fibers == nil {
+		defer s.fibers.Close()
+	}
 	defer s.flows.Close()
 	select {
 	case <-done:

@@ -11,6 +11,7 @@ import (
 
 	"weir/balancer/flow"
 	"weir/balancer/gate"
+	"weir/internal/fiber"
 	"weir/internal/smtp"
 	"weir/internal/socket"
 )
@@ -24,6 +25,7 @@ type session struct {
 	srv      *Server
 	listener *listener
 	front    *front       // how the listener treats it; looked at anew at each MAIL
+	fiber    *fiber.Fiber // that carries the session; nil: a goroutine does
 	raw      *socket.Conn // as it was accepted
 	nc       net.Conn     // raw, or TLS over it
 	in       *smtp.Reader

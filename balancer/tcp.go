@@ -7,6 +7,7 @@ import (
 	"weir/balancer/gate"
 	"weir/internal/backend"
 	"weir/internal/connector"
+	"weir/internal/fiber"
 )
 
 // Passage tells where a connection in tcp mode was passed to.
@@ -57,12 +58,13 @@ func (p *passage) use(at *gateway) {
 		return
 	}
 	defer u.discard()
-	f, err := p.carry(at)
+	var over fiber.Signal
+	f, err := p.carry(at, over.Fire)
 	if err != nil {
 		s.finish(p.reason(u, &flow.Ending{By: flow.Itself, Err: err}))
 		return
 	}
-	<-f.Done()
+	over.Await(s.fiber)
 	end := f.Ending()
 	p.In, p.Out = f.Moved(flow.Front), p.Out+f.Moved(flow.Back)
 	if p.wasLost(f, &end, opened) {
@@ -72,7 +74,7 @@ func (p *passage) use(at *gateway) {
 }
 
 // carry has octets go both ways. From then on the connections are the flow's.
-func (p *passage) carry(at *gateway) (*flow.Flow, error) {
+func (p *passage) carry(at *gateway, ended func()) (*flow.Flow, error) {
 	s := p.s
 	limits := flow.Limits{Idle: s.front.Timeouts.Command, AfterBack: afterClose, Linger: lingering}
 	if age := s.front.Limits.Session; age > 0 {
@@ -82,7 +84,7 @@ func (p *passage) carry(at *gateway) (*flow.Flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.srv.flows.Start(sender, at.socket, limits)
+	f, err := s.srv.flows.Start(sender, at.socket, limits, ended)
 	if err != nil {
 		return nil, err
 	}

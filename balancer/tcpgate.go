@@ -65,6 +65,7 @@ func (p *passage) dial(t *transaction, b *backend.Backend, limit time.Time) *gat
 	watch := dialWatch{t: t, b: b}
 	dialer := t.pool.dialer
 	dialer.Watch, dialer.Client, dialer.Transcript = &watch, t.client(t.pool), p
+	t.s.dialsFor(&dialer)
 	p.heard = nil
 	ctx, hangUp := t.dialling(b)
 	defer hangUp()

@@ -92,6 +92,7 @@ func (u *upstream) closed() {
 
 // quit ends the connection politely, in the background.
 func (u *upstream) quit() {
+	u.Carry(nil)
 	u.pool.srv.background(func() {
 		defer u.cutWith(u.pool.srv.base)()
 		u.Quit(time.Now().Add(goodbye))

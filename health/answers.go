@@ -9,11 +9,11 @@ import (
 // singly, the last half hour in sum. The sum knows what is usual; the last ones
 // know what is going on, say that everybody greylists a new sender right now.
 type answers struct {
-	ring  [40]answer
 	next  int
 	first time.Time // of all answers; the ring's times count from here
 	held  sample    // what is in the ring; its since is not kept
 	sums  [2]sample // of this quarter of an hour, and of the one before
+	ring  [40]answer
 }
 
 // answer is small and holds no pointer: a connector has forty of them for each stage.

@@ -11,7 +11,10 @@ import "weir/internal/backend"
 // Stages come in two groups, for the connection and for the transaction. Success
 // in a transaction does not speak for the connection stages, because it may run
 // on a connection that was opened long before.
-type counts [backend.Stages]int
+type counts struct {
+	by  [backend.Stages]int
+	all int // of all stages; mostly none, and each success asks
+}
 
 // stageSet is a set of stages, a bit each.
 type stageSet uint32
@@ -25,28 +28,29 @@ func contradicts(stage backend.Stage) stageSet {
 	return upTo
 }
 
-func (c *counts) add(stage backend.Stage) { c[stage]++ }
+func (c *counts) add(stage backend.Stage) {
+	c.by[stage]++
+	c.all++
+}
 
 func (c *counts) clear(stages stageSet) {
+	if c.all == 0 {
+		return
+	}
 	for s := range backend.Stages {
 		if stages&(1<<s) != 0 {
-			c[s] = 0
+			c.all -= c.by[s]
+			c.by[s] = 0
 		}
 	}
 }
 
-func (c *counts) total() int {
-	n := 0
-	for _, k := range c {
-		n += k
-	}
-	return n
-}
+func (c *counts) total() int { return c.all }
 
 // deepest returns the last stage at which failures stand.
 func (c *counts) deepest() backend.Stage {
 	deepest := backend.StageConnect
-	for s, k := range c {
+	for s, k := range c.by {
 		if k > 0 {
 			deepest = backend.Stage(s)
 		}

@@ -40,7 +40,7 @@ func (m *machine) begin(stage backend.Stage, now time.Time) int32 {
 }
 
 // end takes in how an attempt ended. Afterwards it may be accused of something.
-func (m *machine) end(t backend.Ticket, o backend.Outcome, now time.Time, underWay int) {
+func (m *machine) end(t *backend.Ticket, o *backend.Outcome, now time.Time, underWay int) {
 	m.ledger.end(t.Slot)
 	if t.Began.Before(m.turned) {
 		return // news of a time before the last change
@@ -57,7 +57,7 @@ func (m *machine) end(t backend.Ticket, o backend.Outcome, now time.Time, underW
 	}
 }
 
-func (m *machine) passed(t backend.Ticket, now time.Time) {
+func (m *machine) passed(t *backend.Ticket, now time.Time) {
 	m.ledger.answeredAt(t.Stage, t.Began, now, false)
 	m.failures.clear(contradicts(t.Stage))
 	m.ratios[t.Stage].add(now, m.cfg.Breaker.Window, false)
@@ -74,7 +74,7 @@ func (m *machine) passed(t backend.Ticket, now time.Time) {
 
 // deferred takes in a 4xx. Whether it is held against the connector depends on
 // its peers (P17); 452 4.3.1 is a lack of room (P18).
-func (m *machine) deferred(t backend.Ticket, o backend.Outcome, now time.Time, underWay int) {
+func (m *machine) deferred(t *backend.Ticket, o *backend.Outcome, now time.Time, underWay int) {
 	m.ledger.answeredAt(t.Stage, t.Began, now, true)
 	m.deferrals++
 	switch {
@@ -108,11 +108,11 @@ func (m *machine) noRoom(stage backend.Stage, o *backend.Outcome, now time.Time)
 		o.Silent && stage == backend.StageBanner && m.passes(backend.StageFinalDot, now)
 }
 
-func (m *machine) failed(t backend.Ticket, o backend.Outcome, now time.Time, underWay int) {
+func (m *machine) failed(t *backend.Ticket, o *backend.Outcome, now time.Time, underWay int) {
 	if m.trialFailed(t.Stage, o.Why) {
 		return
 	}
-	if m.noRoom(t.Stage, &o, now) {
+	if m.noRoom(t.Stage, o, now) {
 		m.full(now, t.Stage, o.Why, underWay)
 		return
 	}
@@ -129,12 +129,12 @@ func (m *machine) failed(t backend.Ticket, o backend.Outcome, now time.Time, und
 }
 
 // weighFailures accuses the connector when failures have come too often.
-func (m *machine) weighFailures(stage backend.Stage, o backend.Outcome, now time.Time) {
+func (m *machine) weighFailures(stage backend.Stage, o *backend.Outcome, now time.Time) {
 	n := m.failures.total()
 	all, failed := m.ratios[stage].sum()
 	b := &m.cfg.Breaker
 	switch {
-	case o.Refused && m.failures[backend.StageConnect] >= refusedEnough:
+	case o.Refused && m.failures.by[backend.StageConnect] >= refusedEnough:
 		m.accuse(stage, inARow(n, "attempt")+" failed; last: "+at(stage, o.Why), true)
 	case n >= b.ConsecutiveFailures, n >= lastingEnough && now.Sub(m.doubted) >= lasting:
 		m.accuse(m.failures.deepest(), inARow(n, "attempt")+" failed; last: "+at(stage, o.Why), o.Refused)

@@ -52,13 +52,12 @@ type Case struct{ watch *watch }
 
 // Begin is [Monitor.Begin].
 func (c Case) Begin(stage backend.Stage, now time.Time) backend.Ticket {
-	t := backend.Ticket{Backend: c.watch.backend, Stage: stage, Began: now, Slot: -1}
-	c.watch.begin(&t)
-	return t
+	slot, patience := c.watch.begin(stage, now)
+	return backend.Ticket{Backend: c.watch.backend, Stage: stage, Began: now, Slot: slot, Patience: patience}
 }
 
 // End is [Monitor.End].
-func (c Case) End(t backend.Ticket, o backend.Outcome, now time.Time) { c.watch.end(t, o, now) }
+func (c Case) End(t backend.Ticket, o backend.Outcome, now time.Time) { c.watch.end(&t, &o, now) }
 
 // Probe is how a probe ended.
 type Probe struct {

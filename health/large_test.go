@@ -76,7 +76,7 @@ func benchSit(b *testing.B, attempts int, verdict backend.Verdict) {
 		for range attempts {
 			for _, stage := range played {
 				t := backend.Ticket{Stage: stage, Began: now, Slot: w.machine.begin(stage, now)}
-				w.machine.end(t, backend.Outcome{Verdict: verdict, Code: 451}, now.Add(time.Millisecond), 1)
+				w.machine.end(&t, &backend.Outcome{Verdict: verdict, Code: 451}, now.Add(time.Millisecond), 1)
 			}
 		}
 	}

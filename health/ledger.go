@@ -23,13 +23,14 @@ type attempt struct {
 	stage backend.Stage
 }
 
-// evidence is what is known of one stage.
+// evidence is what is known of one stage. What every answer touches stands together,
+// here and in its parts: it goes from one processor's cache to another's each time.
 type evidence struct {
 	took     recent
-	answers  answers
 	passed   time.Time // of the last success
 	answered time.Time // when the youngest attempt that was answered had begun
 	left     []wait    // attempts that were left without an answer
+	answers  answers
 }
 
 // wait is an attempt that was left without an answer.
@@ -76,8 +77,9 @@ func (l *ledger) answeredAt(stage backend.Stage, began, now time.Time, deferral 
 	if began.After(e.answered) {
 		e.answered = began
 	}
-	// Attempts before this one were held up, but not for good.
-	e.left = slices.DeleteFunc(e.left, func(left wait) bool { return left.began.Before(began) })
+	if len(e.left) > 0 { // attempts before this one were held up, but not for good
+		e.left = slices.DeleteFunc(e.left, func(left wait) bool { return left.began.Before(began) })
+	}
 }
 
 // leftAt notes an attempt that ended without an answer.

@@ -111,25 +111,17 @@ func (m *Monitor) unjudged() map[*backend.Backend]struct{} {
 // that is waited for: while a sender takes its time with the content there must
 // be no ticket for the body, or a slow sender looks like a stuck connector.
 func (m *Monitor) Begin(b *backend.Backend, stage backend.Stage, now time.Time) backend.Ticket {
-	t := backend.Ticket{Backend: b, Stage: stage, Began: now, Slot: -1}
-	w := (*m.watches.Load())[b]
-	if w == nil {
-		return t
+	slot, patience := int32(-1), time.Duration(0)
+	if w := (*m.watches.Load())[b]; w != nil {
+		slot, patience = w.noted(stage, now)
 	}
-	w.pool.mu.Lock()
-	defer w.pool.mu.Unlock()
-	w.begin(&t)
-	return t
+	return backend.Ticket{Backend: b, Stage: stage, Began: now, Slot: slot, Patience: patience}
 }
 
 // End is told how an attempt ended, and when; no time is now. When that takes the
 // connector out, the registry knows it before End returns.
 func (m *Monitor) End(t backend.Ticket, o backend.Outcome) {
-	w := (*m.watches.Load())[t.Backend]
-	if w == nil {
-		return // not ours, or gone
+	if w := (*m.watches.Load())[t.Backend]; w != nil { // else it is not ours, or gone
+		w.told(&t, &o)
 	}
-	w.pool.mu.Lock()
-	defer w.pool.mu.Unlock()
-	w.end(t, o, w.pool.heardAt(o.At))
 }

@@ -10,8 +10,8 @@ import (
 // hours: what decides about patience, which is given in seconds, need not be
 // finer.
 type histogram struct {
-	buckets [histogramBuckets]uint32
 	n       uint32
+	buckets [histogramBuckets]uint32
 }
 
 const histogramBuckets = 51
@@ -79,8 +79,8 @@ const (
 
 // recent is a histogram of the last epoch and of the one before it.
 type recent struct {
-	now, before histogram
 	since       time.Time
+	now, before histogram
 }
 
 // turn begins a new epoch when it is time for one.

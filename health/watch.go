@@ -214,17 +214,31 @@ func (w *watch) wanted() bool {
 		m.Spec.Maintenance == "" && m.Spec.Critical == ""
 }
 
-// begin notes an attempt that begins, and how long to be patient with it. The
-// caller holds the pool's lock.
-func (w *watch) begin(t *backend.Ticket) {
-	t.Slot = w.machine.begin(t.Stage, t.Began)
-	if t.Stage < backend.StageFinalDot && !w.pool.jury.moves.futile(t.Began) {
-		t.Patience = w.machine.patience[t.Stage]
+// noted is begin for who does not hold the pool's lock.
+func (w *watch) noted(stage backend.Stage, now time.Time) (slot int32, patience time.Duration) {
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	return w.begin(stage, now)
+}
+
+// told is end, at the time that is in the outcome, for who does not hold the pool's lock.
+func (w *watch) told(t *backend.Ticket, o *backend.Outcome) {
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	w.end(t, o, w.pool.heardAt(o.At))
+}
+
+// begin notes an attempt that begins, and returns what its ticket wants: its slot, and
+// how long to be patient with it. The caller holds the pool's lock.
+func (w *watch) begin(stage backend.Stage, now time.Time) (slot int32, patience time.Duration) {
+	if stage < backend.StageFinalDot && !w.pool.jury.moves.futile(now) {
+		patience = w.machine.patience[stage]
 	}
+	return w.machine.begin(stage, now), patience
 }
 
 // end takes in how an attempt ended. The caller holds the pool's lock.
-func (w *watch) end(t backend.Ticket, o backend.Outcome, now time.Time) {
+func (w *watch) end(t *backend.Ticket, o *backend.Outcome, now time.Time) {
 	before := w.machine.changes
 	w.machine.end(t, o, now, int(w.backend.InFlight()))
 	jury := &w.pool.jury

@@ -342,7 +342,7 @@ func (m *mail) stepped(t backend.Ticket, o backend.Outcome) {
 // tell does what the monitor does with an outcome.
 func (w *world) tell(c *conn, t backend.Ticket, o backend.Outcome) {
 	before := c.changes
-	c.end(t, o, w.now, c.inFlight)
+	c.end(&t, &o, w.now, c.inFlight)
 	if t.Moved > 0 && o.Verdict != backend.Neutral {
 		answered := o.Verdict == backend.Success || o.Verdict == backend.Deferral
 		w.jury.moves.add(w.now, answered && w.now.Sub(t.Began) < t.Moved)

@@ -6,11 +6,13 @@ import (
 	"net"
 	"runtime"
 	"sync"
+
+	"weir/internal/fiber"
 )
 
-// Carrier carries flows. The zero value is ready for use: its loops are started with
-// the first flow.
+// Carrier carries flows. Its loops are started with the first one.
 type Carrier struct {
+	fibers *fiber.Group
 	mu     sync.Mutex
 	loops  []*loop
 	next   int
@@ -18,12 +20,16 @@ type Carrier struct {
 	ended  sync.WaitGroup
 }
 
+// NewCarrier returns a carrier whose loops are fibers of a group.
+func NewCarrier(fibers *fiber.Group) *Carrier { return &Carrier{fibers: fibers} }
+
 // errClosed is returned to who comes too late.
 var errClosed = errors.New("no more connections are carried")
 
 // Start begins to carry between two connections. It takes them over, also when it
-// fails: they are closed then, and so they are at the flow's end.
-func (c *Carrier) Start(front, back net.Conn, limits Limits) (*Flow, error) {
+// fails: they are closed then, and so they are at the flow's end. That is told by ended,
+// which is called with no lock held and should not block.
+func (c *Carrier) Start(front, back net.Conn, limits Limits, ended func()) (*Flow, error) {
 	defer front.Close()
 	defer back.Close()
 	l, err := c.loop()
@@ -38,7 +44,7 @@ func (c *Carrier) Start(front, back net.Conn, limits Limits) (*Flow, error) {
 		closeDescriptor(fds[Front])
 		return nil, fmt.Errorf("carrying for the connector: %w", err)
 	}
-	f := newFlow(l, fds, limits)
+	f := newFlow(l, fds, limits, ended)
 	if err := l.start(f); err != nil {
 		closeDescriptor(fds[Front])
 		closeDescriptor(fds[Back])
@@ -63,18 +69,26 @@ func (c *Carrier) loop() (*loop, error) {
 	return c.loops[c.next], nil
 }
 
-// open starts the loops: one for each two processors. While a loop waits it holds the
-// place of a goroutine that runs, and those who bring the flows need places too.
+// open starts the loops: one for each two processors. Sessions need some, too.
 func (c *Carrier) open() error {
 	for range max(runtime.GOMAXPROCS(0)/2, 1) {
-		l, err := newLoop()
+		l, err := newLoop(c.fibers)
 		if err != nil {
 			c.shut()
 			c.loops = nil
 			return err
 		}
+		c.ended.Add(1)
+		if err = c.fibers.Go(func(f *fiber.Fiber) {
+			defer c.ended.Done()
+			l.at.Carry(f)
+			l.run()
+		}); err != nil {
+			c.ended.Done()
+			l.free()
+			return err // there are no fibers any more, so that nobody needs loops
+		}
 		c.loops = append(c.loops, l)
-		c.ended.Go(l.run)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"weir/internal/fiber"
 )
 
 // TestCarrierCarriesAll: of many flows at once, whatever goes in comes out, both ways
@@ -72,7 +74,9 @@ func sum(nc net.Conn) []byte {
 // open.
 func TestCarrierClose(t *testing.T) {
 	before := descriptors(t)
-	c := new(Carrier)
+	fibers := new(fiber.Group)
+	defer fibers.Close()
+	c := NewCarrier(fibers)
 	p := carry(t, c, Limits{})
 	say(t, p.sender, "x")
 	hear(t, p.connector, "x")
@@ -85,12 +89,13 @@ func TestCarrierClose(t *testing.T) {
 	ends(t, p.connector)
 	sender, front := connected(t)
 	connector, back := connected(t)
-	if _, err := c.Start(front, back, Limits{}); !errors.Is(err, errClosed) {
+	if _, err := c.Start(front, back, Limits{}, func() {}); !errors.Is(err, errClosed) {
 		t.Errorf("it was taken in, %v", err)
 	}
 	ends(t, sender)
 	ends(t, connector)
 	c.Close()
+	fibers.Close()
 	for _, nc := range []net.Conn{p.sender, p.connector, sender, connector} {
 		_ = nc.Close()
 	}
@@ -137,7 +142,7 @@ func TestCarrierWithoutDescriptors(t *testing.T) {
 		tcp, other := connected(t)
 		sides := [2]net.Conn{Front: other, Back: other}
 		sides[at] = theirs
-		if _, err := c.Start(sides[Front], sides[Back], Limits{}); err == nil {
+		if _, err := c.Start(sides[Front], sides[Back], Limits{}, func() {}); err == nil {
 			t.Error("a pipe is carried")
 		}
 		ends(t, ours)
@@ -146,7 +151,7 @@ func TestCarrierWithoutDescriptors(t *testing.T) {
 	ours, theirs := connected(t)
 	_, closed := connected(t)
 	_ = closed.Close()
-	if _, err := c.Start(theirs, closed, Limits{}); !errors.Is(err, net.ErrClosed) {
+	if _, err := c.Start(theirs, closed, Limits{}, func() {}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a connection that is closed is carried, %v", err)
 	}
 	ends(t, ours)

@@ -1,9 +1,6 @@
 package flow
 
-import (
-	"container/heap"
-	"time"
-)
+import "container/heap"
 
 // stamp is a time on a loop's clock, in nanoseconds since the loop began.
 type stamp int64
@@ -39,15 +36,6 @@ func (d due) first() stamp {
 		return stamp(never)
 	}
 	return d[0].due
-}
-
-// wait is how long it is to then, in whole milliseconds, not too short; -1 is for ever.
-func (d due) wait(now stamp) int {
-	if len(d) == 0 {
-		return -1
-	}
-	left := time.Duration(d[0].due - now)
-	return int(min(max(left+time.Millisecond-1, 0)/time.Millisecond, 1<<30))
 }
 
 // Len, Less, Swap, Push and Pop implement [heap.Interface].

@@ -57,7 +57,7 @@ func sooner(a, b *Flow) int { return int(a.next() - b.next()) }
 
 // drawFlow makes a flow without connections.
 func drawFlow(rt *rapid.T, l *loop) *Flow {
-	f := &Flow{loop: l, done: make(chan struct{}), moved: l.now}
+	f := &Flow{loop: l, ended: func() {}, moved: l.now}
 	f.limits.Idle = time.Duration(rapid.IntRange(1, 50).Draw(rt, "idle"))
 	f.limits.Linger = time.Duration(rapid.IntRange(0, 10).Draw(rt, "linger"))
 	if until := rapid.IntRange(0, 50).Draw(rt, "until"); until > 0 {
@@ -68,21 +68,4 @@ func drawFlow(rt *rapid.T, l *loop) *Flow {
 	}
 	f.due = f.next()
 	return f
-}
-
-// TestDueWait: a loop sleeps in whole milliseconds, and never wakes in vain before it
-// may do something.
-func TestDueWait(t *testing.T) {
-	const ms = stamp(time.Millisecond)
-	for _, test := range []struct {
-		at, now stamp
-		want    int
-	}{{10 * ms, 0, 10}, {10*ms + 1, 0, 11}, {10 * ms, 10 * ms, 0}, {10 * ms, 11 * ms, 0}, {stamp(never), 0, 1 << 30}} {
-		if got := (due{{due: test.at}}).wait(test.now); got != test.want {
-			t.Errorf("at %d until %d: %d ms, want %d", test.now, test.at, got, test.want)
-		}
-	}
-	if got := (due{}).wait(0); got != -1 {
-		t.Errorf("without flows %d", got)
-	}
 }

@@ -48,10 +48,10 @@ type Flow struct {
 	loop   *loop
 	id     uint64
 	limits Limits
-	done   chan struct{}
+	ended  func()
 	wanted atomic.Bool // somebody wants it to end
 
-	// All else is the loop's, until done is closed.
+	// All else is the loop's, until it has ended.
 	ways   [2]way // by their source
 	ending *Ending
 	over   bool
@@ -62,8 +62,8 @@ type Flow struct {
 	drains bool  // both ways have ended, and the front may still be sending
 }
 
-func newFlow(l *loop, fds [2]int, limits Limits) *Flow {
-	f := &Flow{loop: l, limits: limits, done: make(chan struct{}), moved: l.clock()}
+func newFlow(l *loop, fds [2]int, limits Limits, ended func()) *Flow {
+	f := &Flow{loop: l, limits: limits, ended: ended, moved: l.clock()}
 	if limits.Idle <= 0 {
 		f.limits.Idle = never
 	}
@@ -77,9 +77,6 @@ func newFlow(l *loop, fds [2]int, limits Limits) *Flow {
 	return f
 }
 
-// Done is closed when the flow has ended, and its connections are closed.
-func (f *Flow) Done() <-chan struct{} { return f.done }
-
 // Cut ends the flow now. It may be called by anybody, at any time.
 func (f *Flow) Cut() {
 	if f.wanted.CompareAndSwap(false, true) {
@@ -87,11 +84,11 @@ func (f *Flow) Cut() {
 	}
 }
 
-// Ending returns what ended the flow. It is for after Done.
+// Ending returns what ended the flow. It is for after the end.
 func (f *Flow) Ending() Ending { return *f.ending }
 
 // Moved returns how many octets that came from a side were given to the other one. It
-// is for after Done.
+// is for after the end.
 func (f *Flow) Moved(from Spot) int64 { return f.ways[from].moved }
 
 // note takes in that something has happened; the first counts.

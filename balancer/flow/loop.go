@@ -2,12 +2,13 @@ package flow
 
 import (
 	"container/heap"
-	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
+
+	"weir/internal/fiber"
 )
 
 // pieceSize is how much is copied at once at most; more is spliced (bulk.go).
@@ -15,8 +16,10 @@ const pieceSize = 16 << 10
 
 // loop carries some of the flows.
 type loop struct {
-	poll    int // the epoll instance
-	bell    int // an eventfd of that: somebody wants something
+	poll    int             // the epoll instance
+	at      *fiber.Conn     // the same, as the loop's fiber waits for it
+	raw     syscall.RawConn // the same
+	bell    int             // an eventfd of that: somebody wants something
 	began   time.Time
 	buffers sync.Pool // of *[]byte of pieceSize
 
@@ -34,12 +37,15 @@ type loop struct {
 	buffer *[]byte
 	pipes  []*pipe // empty ones
 	ready  []happening
-	turns  []*way  // that have more to do
-	gone   []*Flow // that have ended, and nobody was told
+	turns  []*way             // that have more to do
+	gone   []*Flow            // that have ended, and nobody was told
+	alarm  stamp              // until when the fiber waits
+	found  int                // how many events there are
+	take   func(uintptr) bool // fetch, made once
 	events [128]syscall.EpollEvent
 }
 
-func newLoop() (*loop, error) {
+func newLoop(fibers *fiber.Group) (*loop, error) {
 	poll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("opening an epoll instance: %w", err)
@@ -49,15 +55,24 @@ func newLoop() (*loop, error) {
 		closeDescriptor(poll)
 		return nil, fmt.Errorf("opening an eventfd: %w", errno)
 	}
-	l := &loop{poll: poll, bell: int(bell), began: time.Now(), flows: map[uint64]*Flow{}, sleeps: stamp(never)}
+	l := &loop{poll: poll, bell: int(bell), began: time.Now(), flows: map[uint64]*Flow{}, sleeps: stamp(never), alarm: stamp(never)}
 	l.buffers.New = func() any {
 		b := make([]byte, pieceSize)
 		return &b
 	}
+	l.take = l.fetch
 	l.buffer = l.buffers.Get().(*[]byte)
 	if err := syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, l.bell, &syscall.EpollEvent{Events: syscall.EPOLLIN | edgeTriggered}); err != nil {
-		l.free()
+		closeDescriptor(l.bell)
+		closeDescriptor(poll)
 		return nil, fmt.Errorf("watching an eventfd: %w", err)
+	}
+	if l.at, err = fibers.Adopt(poll, nil); err == nil {
+		l.raw, err = l.at.SyscallConn()
+	}
+	if err != nil {
+		closeDescriptor(l.bell)
+		return nil, err
 	}
 	return l, nil
 }
@@ -67,7 +82,7 @@ func (l *loop) free() {
 		p.close()
 	}
 	closeDescriptor(l.bell)
-	closeDescriptor(l.poll)
+	_ = l.at.Close()
 }
 
 func (l *loop) clock() stamp { return stamp(time.Since(l.began)) }
@@ -177,15 +192,31 @@ func (l *loop) settle() bool {
 
 // wait waits for something to happen, and returns how much did.
 func (l *loop) wait() int {
-	timeout := 0
-	if len(l.turns) == 0 {
-		timeout = l.due.wait(l.clock())
+	if len(l.turns) > 0 || l.due.first() <= l.clock() {
+		l.fetch(0)
+		return l.found
 	}
-	n, err := syscall.EpollWait(l.poll, l.events[:], timeout)
-	if err != nil && !errors.Is(err, syscall.EINTR) {
-		panic("waiting for connections: " + err.Error()) // it is not our descriptor any more
+	if first := l.due.first(); first != l.alarm || l.alarm <= l.now {
+		l.alarm = first
+		var at time.Time
+		if first != stamp(never) {
+			at = l.began.Add(time.Duration(first))
+		}
+		_ = l.at.SetReadDeadline(at)
 	}
-	return max(n, 0)
+	if err := l.raw.Read(l.take); err != nil {
+		return 0 // the alarm
+	}
+	return l.found
+}
+
+// fetch takes the events that there are, and reports whether there were any.
+func (l *loop) fetch(uintptr) bool {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.events)), uintptr(len(l.events)), 0, 0, 0)
+	if l.found = int(n); errno != 0 {
+		l.found = 0
+	}
+	return l.found > 0
 }
 
 // again gives a way another turn, behind the others.
@@ -231,19 +262,16 @@ func (l *loop) lend() *[]byte {
 	return lent
 }
 
-// tell has those go on who wait for the end of a flow. It is done for all of them at
-// once, so that they wake fewer threads, and they go first: else they would wait for a
-// processor as long as the loop waits for something to happen.
+// tell has those go on who wait for the end of a flow.
 func (l *loop) tell() {
 	if len(l.gone) == 0 {
 		return
 	}
 	for _, f := range l.gone {
-		close(f.done)
+		f.ended()
 	}
 	clear(l.gone)
 	l.gone = l.gone[:0]
-	runtime.Gosched()
 }
 
 // finish ends a flow.

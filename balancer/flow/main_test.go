@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"weir/internal/fiber"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,6 +20,7 @@ const ceiling = 20 * time.Second
 // pair is a flow with what is at its two ends.
 type pair struct {
 	*Flow
+	ended             chan struct{}
 	sender, connector *net.TCPConn
 }
 
@@ -26,11 +29,12 @@ func carry(t testing.TB, c *Carrier, limits Limits) pair {
 	t.Helper()
 	sender, front := connected(t)
 	connector, back := connected(t)
-	f, err := c.Start(front, back, limits)
+	ended := make(chan struct{})
+	f, err := c.Start(front, back, limits, func() { close(ended) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pair{f, sender, connector}
+	return pair{f, ended, sender, connector}
 }
 
 // connected returns the two ends of a connection; the test's end closes the first,
@@ -57,7 +61,9 @@ func connected(t testing.TB) (ours, theirs *net.TCPConn) {
 
 // newCarrier returns one that the test's end closes.
 func newCarrier(t testing.TB) *Carrier {
-	c := new(Carrier)
+	fibers := new(fiber.Group)
+	t.Cleanup(fibers.Close)
+	c := NewCarrier(fibers)
 	t.Cleanup(c.Close)
 	return c
 }
@@ -66,7 +72,7 @@ func newCarrier(t testing.TB) *Carrier {
 func (p pair) over(t testing.TB) Ending {
 	t.Helper()
 	select {
-	case <-p.Done():
+	case <-p.ended:
 	case <-time.After(ceiling):
 		t.Fatal("the flow does not end")
 	}

@@ -11,6 +11,9 @@ import (
 // take returns a descriptor of a connection for ourselves. The connection's own is
 // watched by the runtime, which would be woken by all that comes: it must be closed.
 func take(nc net.Conn) (int, error) {
+	if own, ok := nc.(interface{ Detach() (int, error) }); ok {
+		return own.Detach()
+	}
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return -1, fmt.Errorf("taking the descriptor: %T has none", nc)

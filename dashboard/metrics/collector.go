@@ -24,7 +24,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.transitions.follow(c.deps.Events)
 	c.transitions.forget(snapshot)
 	c.meter.forget(snapshot)
-	c.meter.seconds.Collect(ch) // here, so that it lacks what was just forgotten
 	out := sink{ch: ch, descs: map[string]*prometheus.Desc{}}
 	for _, p := range snapshot.Pools {
 		c.pool(out, p)
@@ -92,6 +91,10 @@ func (c collector) counted(out sink) {
 			continue
 		}
 		out.counter("weir_replays_total", "Moves of a transaction to another connector.", p.replays.Load(), label{"pool", name})
+		for stage := range p.stages {
+			out.histogram("weir_transaction_seconds", "Time that transactions spent in each stage they passed.",
+				&p.stages[stage], label{"pool", name}, label{"stage", backend.Stage(stage).String()})
+		}
 	}
 	for name, l := range c.meter.listeners {
 		for giver := range l.replies {
@@ -204,6 +207,19 @@ func (s sink) since(name, help string, value int64, labels ...label) {
 }
 
 func (s sink) put(kind prometheus.ValueType, name, help string, value float64, labels []label) {
+	desc, values := s.describe(name, help, labels)
+	metric, err := prometheus.NewConstMetric(desc, kind, value, values...)
+	s.send(desc, metric, err)
+}
+
+func (s sink) histogram(name, help string, h *histogram, labels ...label) {
+	desc, values := s.describe(name, help, labels)
+	metric, err := h.metric(desc, values...)
+	s.send(desc, metric, err)
+}
+
+// describe returns the description of a series, and its labels' values.
+func (s sink) describe(name, help string, labels []label) (*prometheus.Desc, []string) {
 	desc := s.descs[name]
 	if desc == nil {
 		names := make([]string, len(labels))
@@ -217,7 +233,10 @@ func (s sink) put(kind prometheus.ValueType, name, help string, value float64, l
 	for i, l := range labels {
 		values[i] = strings.ToValidUTF8(l.value, "?")
 	}
-	metric, err := prometheus.NewConstMetric(desc, kind, value, values...)
+	return desc, values
+}
+
+func (s sink) send(desc *prometheus.Desc, metric prometheus.Metric, err error) {
 	if err != nil {
 		metric = prometheus.NewInvalidMetric(desc, err)
 	}

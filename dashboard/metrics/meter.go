@@ -1,12 +1,11 @@
 package metrics
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"weir/internal/backend"
 )
@@ -34,10 +33,12 @@ const (
 var giverNames = [givers]string{"weir", "connector"}
 
 // Meter counts transactions on the data path. Once a connector, pool and listener
-// were seen, counting allocates nothing and takes no lock but for reading. It is
-// safe for use by many goroutines.
+// were seen, counting allocates nothing and takes no lock. It is safe for use by many
+// goroutines.
 type Meter struct {
-	seconds *prometheus.HistogramVec
+	// known is a copy of routes that never changes: each new route makes another, so
+	// that those who count need no lock. There are as many as connectors.
+	known atomic.Pointer[map[route]*routeCounts]
 
 	mu        sync.RWMutex
 	routes    map[route]*routeCounts
@@ -47,31 +48,30 @@ type Meter struct {
 
 type route struct{ listener, pool, backend string }
 
-type routeCounts struct{ outcomes [len(outcomes)]atomic.Int64 }
+type routeCounts struct {
+	outcomes [len(outcomes)]atomic.Int64
+	pool     *poolCounts // its own, and forgotten together with it
+	listener *listenerCounts
+}
 
 type poolCounts struct {
 	replays   atomic.Int64
-	stages    [backend.Stages]prometheus.Observer // nil for no pool
-	deferring spell                               // by weir itself
+	stages    [backend.Stages]histogram
+	deferring spell // by weir itself
 }
 
 type listenerCounts struct {
 	replies [givers][highestClass + 1]atomic.Int64
 }
 
-// newMeter has buckets that fit mail: a stage takes a millisecond or two on a
-// LAN, seconds where filters run or tarpits stand, and minutes at a final dot.
 func newMeter() *Meter {
-	return &Meter{
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "weir_transaction_seconds",
-			Help:    "Time that transactions spent in each stage they passed.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600},
-		}, []string{"pool", "stage"}),
+	m := &Meter{
 		routes:    map[route]*routeCounts{},
 		pools:     map[string]*poolCounts{},
 		listeners: map[string]*listenerCounts{},
 	}
+	m.known.Store(&map[route]*routeCounts{})
+	return m
 }
 
 // Transaction counts one that has ended. pool and connector are empty when it got
@@ -79,18 +79,18 @@ func newMeter() *Meter {
 // digit of that; empty and 0 when the sender got no reply. stages holds the time
 // spent in each stage that was passed, else 0; replays is how often it moved.
 func (m *Meter) Transaction(listener, pool, connector, outcome, by string, class int, stages *[backend.Stages]time.Duration, replays int) {
-	r, p, l := m.counts(route{listener, pool, connector})
+	r := m.counts(route{listener, pool, connector})
 	i := slices.Index(outcomes[:], outcome)
 	if i < 0 {
 		i = len(outcomes) - 1
 	}
 	r.outcomes[i].Add(1)
 	if replays > 0 {
-		p.replays.Add(int64(replays))
+		r.pool.replays.Add(int64(replays))
 	}
 	for stage, d := range stages {
-		if d > 0 && p.stages[stage] != nil {
-			p.stages[stage].Observe(d.Seconds())
+		if d > 0 {
+			r.pool.stages[stage].observe(d)
 		}
 	}
 	if by == "" || class < lowestClass || class > highestClass {
@@ -100,55 +100,40 @@ func (m *Meter) Transaction(listener, pool, connector, outcome, by string, class
 	if by == giverNames[byConnector] {
 		giver = byConnector
 	}
-	l.replies[giver][class].Add(1)
+	r.listener.replies[giver][class].Add(1)
 	if giver == byWeir && outcome == outcomes[deferred] && pool != "" {
-		p.deferring.note(time.Now())
+		r.pool.deferring.note(time.Now())
 	}
 }
 
 // counts returns what is counted for a route, made now if it is new.
-func (m *Meter) counts(key route) (*routeCounts, *poolCounts, *listenerCounts) {
-	m.mu.RLock()
-	r, p, l := m.routes[key], m.pools[key.pool], m.listeners[key.listener]
-	m.mu.RUnlock()
-	if r != nil && p != nil && l != nil {
-		return r, p, l
+func (m *Meter) counts(key route) *routeCounts {
+	if r := (*m.known.Load())[key]; r != nil {
+		return r
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.route(key), m.pool(key.pool), m.listener(key.listener)
-}
-
-func (m *Meter) route(key route) *routeCounts {
 	r := m.routes[key]
 	if r == nil {
-		r = &routeCounts{}
+		r = &routeCounts{pool: entry(m.pools, key.pool), listener: entry(m.listeners, key.listener)}
 		m.routes[key] = r
+		m.publish()
 	}
 	return r
 }
 
-func (m *Meter) pool(name string) *poolCounts {
-	p := m.pools[name]
-	if p == nil {
-		p = &poolCounts{}
-		for stage := range backend.Stages {
-			if name != "" { // without a pool there is no stage
-				p.stages[stage] = m.seconds.WithLabelValues(name, stage.String())
-			}
-		}
-		m.pools[name] = p
+// entry returns what is in a map under a name, made now if there is nothing.
+func entry[T any](in map[string]*T, name string) *T {
+	if in[name] == nil {
+		in[name] = new(T)
 	}
-	return p
+	return in[name]
 }
 
-func (m *Meter) listener(name string) *listenerCounts {
-	l := m.listeners[name]
-	if l == nil {
-		l = &listenerCounts{}
-		m.listeners[name] = l
-	}
-	return l
+// publish has routes found without the lock, which the caller holds.
+func (m *Meter) publish() {
+	known := maps.Clone(m.routes)
+	m.known.Store(&known)
 }
 
 // forget drops the series of connectors and pools that are not known any more.
@@ -158,13 +143,16 @@ func (m *Meter) forget(s *backend.Snapshot) {
 	for name := range m.pools {
 		if name != "" && s.Pool(name) == nil {
 			delete(m.pools, name)
-			m.seconds.DeletePartialMatch(prometheus.Labels{"pool": name})
 		}
 	}
+	before := len(m.routes)
 	for key := range m.routes {
 		if !known(s, key.pool, key.backend) {
 			delete(m.routes, key)
 		}
+	}
+	if len(m.routes) < before {
+		m.publish()
 	}
 }
 

@@ -36,6 +36,7 @@ func (a *App) newBalancer(cfg *config.Config, hostname string) (*balancer.Server
 		Observer:  a.health,
 		Recorder:  recorder{a.log, a.metrics.Meter(), a.transactions},
 		Materials: materials(cfg, hostname, stores),
+		Fibers:    &a.sockets.fibers,
 	})
 }
 

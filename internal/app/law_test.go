@@ -31,16 +31,18 @@ type room struct {
 func house() map[string]room {
 	const backend, smtp, connector = "internal/backend", "internal/smtp", "internal/connector"
 	const events, policies, history, disk = "internal/events", "policies", "internal/history", "internal/disk"
-	const yamltext, meant, socket = "internal/yamltext", "internal/meant", "internal/socket"
+	const yamltext, meant = "internal/yamltext", "internal/meant"
+	const fiber, socket = "internal/fiber", "internal/socket"
 	none := []string{}
 	return map[string]room{
-		socket:             {0, none}, // what the wire stands on; knows nothing of mail
+		fiber:              {-1, none},           // what waits stand on; knows nothing of mail
+		socket:             {0, []string{fiber}}, // what the wire stands on; knows nothing of mail
 		backend:            {1, none},
 		smtp:               {1, []string{socket}},
 		faultyRoom:         {1, none},
 		disk:               {1, none},
 		"internal/haproxy": {1, none}, // reads another program's file; knows nothing of ours
-		connector:          {2, []string{backend, smtp, socket}},
+		connector:          {2, []string{backend, smtp, socket, fiber}},
 		events:             {2, []string{backend}},
 		history:            {2, none},
 		"internal/certs":   {2, []string{disk}},
@@ -50,7 +52,7 @@ func house() map[string]room {
 		"discovery":        {2, []string{backend, disk}},
 		"internal/cluster": {2, []string{backend, disk}},
 		"health":           {3, []string{backend, smtp, connector, events}},
-		"balancer":         {4, []string{backend, smtp, socket, connector, policies}},
+		"balancer":         {4, []string{backend, smtp, socket, fiber, connector, policies}},
 		"dns":              {5, []string{backend, events, disk}},
 		"dashboard":        {5, []string{backend, events, history}},
 		"internal/webhook": {5, []string{events}},

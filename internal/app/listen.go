@@ -12,15 +12,17 @@ import (
 
 	"weir/balancer"
 	"weir/config"
+	"weir/internal/fiber"
 )
 
 // sockets are the listening sockets of the process.
 type sockets struct {
-	mu    sync.Mutex
-	smtp  map[string]socket    // by the listener's name
-	dns   map[string]dnsSocket // by the address that the config asks for
-	admin net.Listener         // nil: none
-	local net.Listener         // of the admin server too, in the file system; nil: none
+	fibers fiber.Group // watches those for SMTP, and what they accept
+	mu     sync.Mutex
+	smtp   map[string]socket    // by the listener's name
+	dns    map[string]dnsSocket // by the address that the config asks for
+	admin  net.Listener         // nil: none
+	local  net.Listener         // of the admin server too, in the file system; nil: none
 }
 
 // socket is an SMTP listener's, with the address that the config asks for.
@@ -86,21 +88,15 @@ func (s *sockets) open(ctx context.Context, listeners []balancer.ListenerConfig)
 
 func (s *sockets) openOne(ctx context.Context, address string) (net.Listener, error) {
 	for _, have := range s.smtp {
-		if tcp, ok := have.Listener.(*net.TCPListener); ok && have.wanted == address {
-			return share(tcp)
+		if ln, ok := have.Listener.(*fiber.Listener); ok && have.wanted == address {
+			return ln.Share()
 		}
 	}
-	return listenSMTP(ctx, address)
-}
-
-// share returns a second handle of a listening socket.
-func share(ln *net.TCPListener) (net.Listener, error) {
-	f, err := ln.File()
+	ln, err := listenSMTP(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()
-	return net.FileListener(f)
+	return s.fibers.Listen(ln)
 }
 
 // replace puts fresh sockets in the place of the old ones, and closes those and
@@ -158,6 +154,7 @@ func (s *sockets) close() {
 	for _, d := range s.dns {
 		_, _ = d.streams.Close(), d.packets.Close()
 	}
+	s.fibers.Close()
 }
 
 // listenLocal opens the admin socket in the file system, for its owner and group.

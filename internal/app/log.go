@@ -1,8 +1,10 @@
 package app
 
 import (
+	"bytes"
 	"io"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +27,8 @@ type logger struct {
 	w     io.Writer
 	style atomic.Pointer[logStyle]
 	now   func() time.Time
+
+	second atomic.Pointer[second] // of the last line
 }
 
 // logStyle is what a reload may change.
@@ -80,13 +84,40 @@ func isTerminal(w io.Writer) bool {
 
 // line begins a line; nil, which zerolog's methods take, when the level is off.
 func (l *logger) line(level zerolog.Level, msg string) *zerolog.Event {
-	style := l.style.Load()
-	e := style.out.WithLevel(level)
+	e := l.style.Load().out.WithLevel(level)
 	if e == nil {
 		return nil
 	}
+	return l.begin(e, l.now(), msg)
+}
+
+// begin adds what every line begins with.
+func (l *logger) begin(e *zerolog.Event, now time.Time, msg string) *zerolog.Event {
 	var stamp [len(timeLayout)]byte
-	return e.Bytes(fieldTime, l.now().AppendFormat(stamp[:0], timeLayout)).Str(fieldMsg, msg)
+	return e.Bytes(fieldTime, l.stamp(stamp[:0], now)).Str(fieldMsg, msg)
+}
+
+// second is the stamp of a second's beginning: all lines in it differ in three digits.
+type second struct {
+	unix int64
+	text []byte
+}
+
+// thousandths is where those digits are.
+const thousandths = len("2006-01-02T15:04:05.")
+
+// stamp appends a line's time.
+func (l *logger) stamp(dst []byte, now time.Time) []byte {
+	s := l.second.Load()
+	if s == nil || s.unix != now.Unix() {
+		s = &second{now.Unix(), now.AppendFormat(nil, timeLayout)}
+		l.second.Store(s)
+	}
+	dst = append(dst, s.text...)
+	ms := now.Nanosecond() / int(time.Millisecond)
+	digits := dst[len(dst)-len(s.text)+thousandths:]
+	digits[0], digits[1], digits[2] = byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10)
+	return dst
 }
 
 func (l *logger) info(msg string) *zerolog.Event  { return l.line(zerolog.InfoLevel, msg) }
@@ -95,3 +126,19 @@ func (l *logger) error(msg string) *zerolog.Event { return l.line(zerolog.ErrorL
 
 // milliseconds is how durations are logged, to the microsecond.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// duration adds milliseconds, as Float64 would write them: a number of thousandths is
+// shortest as it is, and finding that out takes most of a line's time.
+func duration(e *zerolog.Event, key string, d time.Duration) *zerolog.Event {
+	us := d.Microseconds()
+	if us < 0 || us > 1<<52 {
+		return e.Float64(key, milliseconds(d))
+	}
+	var space [24]byte
+	text := strconv.AppendInt(space[:0], us/1000, 10)
+	if rest := us % 1000; rest > 0 {
+		text = append(text, '.', byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10))
+		text = bytes.TrimRight(text, "0")
+	}
+	return e.RawJSON(key, text)
+}

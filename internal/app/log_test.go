@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"weir/balancer"
 	"weir/config"
 	"weir/internal/backend"
@@ -190,4 +192,26 @@ func TestLevels(t *testing.T) {
 			t.Errorf("level %q: %d lines, want %d", level, got, want)
 		}
 	}
+}
+
+// A stamp and a duration are as the long way would write them, whatever second and
+// thousandth they are of.
+func TestStampsAndDurationsAreExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l, out := testLogger(config.Log{})
+		at := time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "second"), 0).In(time.FixedZone("", 60*rapid.IntRange(-800, 800).Draw(t, "zone")))
+		for range 3 {
+			now := at.Add(time.Duration(rapid.Int64Range(0, 3e9).Draw(t, "later")))
+			if got, want := string(l.stamp(nil, now)), now.Format(timeLayout); got != want {
+				t.Fatalf("the stamp is %s, want %s", got, want)
+			}
+		}
+		d := time.Duration(rapid.Int64().Draw(t, "duration") >> rapid.IntRange(0, 63).Draw(t, "shift"))
+		duration(l.info("x"), "short", d).Float64("long", milliseconds(d)).Send()
+		if _, short, ok := strings.Cut(out.String(), `"short":`); !ok {
+			t.Fatal(out)
+		} else if short, long, _ := strings.Cut(short, `,"long":`); short+"}\n" != long {
+			t.Fatalf("%v is logged as %s, want %s", d, short, long)
+		}
+	})
 }

@@ -22,9 +22,15 @@ type recorder struct {
 // Transaction writes the line of a transaction that has ended, and one more
 // when nobody knows whether the connector took the message (P9).
 func (r recorder) Transaction(rec *balancer.Record) {
-	reply := r.text(rec.Reply.String()) // once for both
-	e := r.log.info("transaction")
-	if e != nil {
+	var space [256]byte // most replies are shorter, and cost no memory
+	style := r.log.style.Load()
+	reply := rec.Reply.AppendString(space[:0]) // once for both
+	if style.mask {
+		reply = []byte(maskText(string(reply)))
+	}
+	now := r.log.now() // for both, too
+	if e := style.out.Info(); e != nil {
+		r.log.begin(e, now, "transaction")
 		r.who(e, rec)
 		r.where(e, rec)
 		r.how(e, rec, reply)
@@ -36,7 +42,7 @@ func (r recorder) Transaction(rec *balancer.Record) {
 	if rec.Misuse != "" {
 		r.misuse(rec.Session, rec.Pool, rec.Backend, rec.Misuse)
 	}
-	r.remember(rec, reply)
+	r.remember(rec, reply, style.mask, now)
 	if r.meter != nil {
 		r.meter.Transaction(rec.Listener, rec.Pool, rec.Backend, string(rec.Outcome), byWhom(rec), rec.Reply.Code/100, &rec.Stages, rec.Replays)
 	}
@@ -99,10 +105,10 @@ func (r recorder) where(e *zerolog.Event, rec *balancer.Record) {
 }
 
 // how adds the result.
-func (r recorder) how(e *zerolog.Event, rec *balancer.Record, reply string) {
-	e.Int("code", rec.Reply.Code).Str("reply", reply).Str("by", byWhom(rec)).
-		Str("message_id", rec.MessageID).Int64("bytes", rec.Bytes).
-		Float64("duration_ms", milliseconds(rec.Duration)).
+func (r recorder) how(e *zerolog.Event, rec *balancer.Record, reply []byte) {
+	e.Int("code", rec.Reply.Code).Bytes("reply", reply).Str("by", byWhom(rec)).
+		Str("message_id", rec.MessageID).Int64("bytes", rec.Bytes)
+	duration(e, "duration_ms", rec.Duration).
 		Object("stages_ms", (*stages)(rec)).Str("outcome", string(rec.Outcome))
 	if rec.Suspect {
 		e.Bool("suspect", true)
@@ -197,7 +203,7 @@ type stages balancer.Record
 func (s *stages) MarshalZerologObject(e *zerolog.Event) {
 	for i, d := range s.Stages {
 		if d > 0 {
-			e.Float64(backend.Stage(i).String(), milliseconds(d))
+			duration(e, backend.Stage(i).String(), d)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"time"
+
 	"weir/balancer"
 	"weir/dashboard"
 	past "weir/internal/history"
@@ -8,17 +10,17 @@ import (
 
 // remember keeps a transaction for [dashboard.History], with the addresses as the
 // log shows them. It holds on to nothing of the record.
-func (r recorder) remember(rec *balancer.Record, reply string) {
+func (r recorder) remember(rec *balancer.Record, reply []byte, masks bool, now time.Time) {
 	if r.past == nil {
 		return
 	}
 	t := past.Transaction{
-		ID: rec.ID, Session: rec.Session, Time: r.log.now(), Listener: rec.Listener, Client: rec.Client, HELO: rec.HELO,
+		ID: rec.ID, Session: rec.Session, Time: now, Listener: rec.Listener, Client: rec.Client, HELO: rec.HELO,
 		From: rec.From, Rcpts: rec.Rcpts, RcptCount: rec.RcptCount, Pool: rec.Pool, Backend: rec.Backend, Replays: rec.Replays,
-		Code: rec.Reply.Code, Reply: reply, By: byWhom(rec), RemoteID: rec.RemoteID, MessageID: rec.MessageID,
+		Code: rec.Reply.Code, ReplyText: reply, By: byWhom(rec), RemoteID: rec.RemoteID, MessageID: rec.MessageID,
 		Bytes: rec.Bytes, DurationMS: milliseconds(rec.Duration), Outcome: string(rec.Outcome),
 	}
-	if r.log.masks() {
+	if masks {
 		t.From, t.Rcpts = maskAddress(t.From), maskAddresses(t.Rcpts)
 	}
 	if rec.Reached {

@@ -2,11 +2,13 @@ package connector
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"time"
 
 	"weir/internal/backend"
+	"weir/internal/fiber"
 	"weir/internal/smtp"
 	"weir/internal/socket"
 )
@@ -108,6 +110,10 @@ func (c *Conn) TLS() *tls.ConnectionState {
 // LocalAddr returns our end of the connection.
 func (c *Conn) LocalAddr() net.Addr { return c.sock.LocalAddr() }
 
+// Carry makes f who waits for the connection from now on; nil: goroutines do. It is for
+// when nobody uses the connection.
+func (c *Conn) Carry(f *fiber.Fiber) { c.sock.Carry(f) }
+
 // Do sends one command, given without CRLF, and reads its reply.
 func (c *Conn) Do(command string, reply *smtp.Reply, deadline time.Time) error {
 	c.out = append(append(c.out, command...), '\r', '\n')
@@ -150,7 +156,7 @@ func (c *Conn) Write(p []byte, progress time.Duration, until time.Time) (n int, 
 	patience := socket.Patience{Until: until, Progress: progress}
 	if c.sock.HasDescriptor() {
 		c.ear.in = c.in
-		patience.Ear = &c.ear
+		patience.Ear, patience.Plain = &c.ear, c.secure == nil
 	}
 	c.sock.Have(patience)
 	n, err = c.stream.Write(p)
@@ -159,7 +165,7 @@ func (c *Conn) Write(p []byte, progress time.Duration, until time.Time) (n int, 
 	}
 	patience.Ear = nil // what TLS may write while somebody reads has a reader already
 	c.sock.Have(patience)
-	if spoke := c.ear.spoke.Swap(false); spoke && n < len(p) {
+	if spoke := c.ear.spoke.Swap(false) || errors.Is(err, socket.ErrHeard); spoke && n < len(p) {
 		return n, true, nil
 	}
 	return n, false, err

@@ -30,6 +30,7 @@ func (e *ear) Open() error {
 		return err
 	}
 	e.done = make(chan struct{})
+	e.sock.LendReads()
 	go e.listen()
 	return nil
 }
@@ -56,5 +57,6 @@ func (e *ear) shut() error {
 	err := e.sock.SetReadDeadline(past)
 	<-e.done
 	e.done = nil
+	e.sock.TakeReads()
 	return err
 }

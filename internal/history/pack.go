@@ -19,10 +19,37 @@ const (
 // Fields are packed one behind the other: numbers as varints, texts behind their
 // lengths. The functions append, so that the caller's memory may be its stack's.
 
-func text(out []byte, s string, most int) []byte {
+func text[T string | []byte](out []byte, s T, most int) []byte {
 	s = s[:min(len(s), most)]
+	if len(s) < 1<<7 { // most, and then the length is an octet
+		return append(append(out, byte(len(s))), s...)
+	}
 	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
 }
+
+// room is at least what [pack] appends.
+func room(t *Transaction) int {
+	n := numbers
+	for _, s := range [...]int{
+		len(t.ID), len(t.Session), len(t.Listener), len(t.HELO), len(t.From),
+		len(t.Pool), len(t.Backend), len(t.Stage), len(t.By), len(t.RemoteID), len(t.MessageID), len(t.Outcome),
+	} {
+		n += roomFor(s, maxText)
+	}
+	for i := range t.Rcpts[:min(len(t.Rcpts), maxRcpts)] {
+		n += roomFor(len(t.Rcpts[i]), maxText)
+	}
+	for i := range t.Tries[:min(len(t.Tries), maxTries)] {
+		n += roomFor(len(t.Tries[i].Backend), maxText) + roomFor(len(t.Tries[i].Why), maxText)
+	}
+	return n + roomFor(max(len(t.Reply), len(t.ReplyText)), maxReply)
+}
+
+// numbers is room for all numbers and the client.
+const numbers = 8*binary.MaxVarintLen64 + clientRoom + 1
+
+// roomFor is room for a text and its length, of two octets.
+func roomFor(length, most int) int { return 2 + min(length, most) }
 
 // pack appends a transaction to out.
 func pack(out []byte, t *Transaction) []byte {
@@ -43,7 +70,11 @@ func pack(out []byte, t *Transaction) []byte {
 	for i := range tries {
 		out = text(text(out, tries[i].Backend, maxText), tries[i].Why, maxText)
 	}
-	out = text(out, t.Reply, maxReply)
+	if t.ReplyText != nil {
+		out = text(out, t.ReplyText, maxReply)
+	} else {
+		out = text(out, t.Reply, maxReply)
+	}
 	for _, s := range [...]string{t.Pool, t.Backend, t.Stage, t.By, t.RemoteID, t.MessageID, t.Outcome} {
 		out = text(out, s, maxText)
 	}
@@ -52,13 +83,22 @@ func pack(out []byte, t *Transaction) []byte {
 	return binary.AppendVarint(out, int64(t.Replays))
 }
 
+// clientRoom is room for an IPv6 address with a port and a zone; a longer zone, which
+// no system has, costs the client.
+const clientRoom = 64
+
 func packClient(out []byte, client netip.AddrPort) []byte {
-	var space [64]byte // an IPv6 address with a port and a zone
-	at := space[:0]
-	if client.IsValid() {
-		at = client.AppendTo(at)
+	at := len(out)
+	out = append(out, 0) // the length, which is less than 128
+	if !client.IsValid() {
+		return out
 	}
-	return append(binary.AppendUvarint(out, uint64(len(at))), at...)
+	out = client.AppendTo(out)
+	if len(out)-at-1 > clientRoom {
+		return append(out[:at], 0)
+	}
+	out[at] = byte(len(out) - at - 1)
+	return out
 }
 
 // reader reads what was packed here, and nothing else.

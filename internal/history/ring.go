@@ -55,8 +55,7 @@ func (r *Ring) Resize(size int) {
 
 // Add keeps a transaction, of which nothing is held on to.
 func (r *Ring) Add(t *Transaction) {
-	var space [1 << 10]byte
-	packed := pack(space[:0], t)
+	need := room(t)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.list) == 0 {
@@ -65,19 +64,24 @@ func (r *Ring) Add(t *Transaction) {
 	if r.count == len(r.list) {
 		r.drop()
 	}
-	r.list[(r.first+r.count)%len(r.list)] = r.put(packed)
+	at := r.first + r.count
+	if at >= len(r.list) {
+		at -= len(r.list)
+	}
+	packed := r.put(t, need)
+	r.list[at] = packed
 	r.count++
 	r.bytes += len(packed)
 	r.shrink()
 }
 
-// put copies what was packed to a page.
-func (r *Ring) put(packed []byte) []byte {
-	if cap(r.page)-len(r.page) < len(packed) {
-		r.page = make([]byte, 0, max(pageSize, len(packed)))
+// put packs a transaction to where it is to stay, in a page that has the room.
+func (r *Ring) put(t *Transaction, need int) []byte {
+	if cap(r.page)-len(r.page) < need {
+		r.page = make([]byte, 0, max(pageSize, need))
 	}
 	start := len(r.page)
-	r.page = append(r.page, packed...)
+	r.page = pack(r.page, t)
 	return slices.Clip(r.page[start:])
 }
 

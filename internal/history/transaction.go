@@ -29,6 +29,10 @@ type Transaction struct {
 	Bytes      int64          `json:"bytes"`
 	DurationMS float64        `json:"duration_ms"`
 	Outcome    string         `json:"outcome"`
+
+	// ReplyText is for adding one: it stands for Reply where it is not nil, and is the
+	// caller's again afterwards. What is found has none.
+	ReplyText []byte `json:"-"`
 }
 
 // Try is a connector that was asked and left.

@@ -80,10 +80,8 @@ type Command struct {
 // (RFC 5321 section 2.4). It returns false for a line with a control character,
 // a tab too (P38).
 func ParseCommand(line []byte) (Command, bool) {
-	for _, b := range line {
-		if b < ' ' || b == 0x7f {
-			return Command{}, false
-		}
+	if hasControl(line) {
+		return Command{}, false
 	}
 	word, arg := line, []byte(nil)
 	if i := bytes.IndexByte(line, ' '); i >= 0 {
@@ -156,7 +154,10 @@ func nextParameter(s []byte) (key, value, rest []byte) {
 	if i := bytes.IndexByte(s, ' '); i >= 0 {
 		s, rest = s[:i], s[i:]
 	}
-	key, value, _ = bytes.Cut(s, []byte{'='})
+	key = s
+	if i := bytes.IndexByte(s, '='); i >= 0 {
+		key, value = s[:i], s[i+1:]
+	}
 	if len(key) == 0 {
 		key = s // "=x" is a parameter that nobody knows
 	}

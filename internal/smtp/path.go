@@ -88,7 +88,7 @@ func cutMailbox(m []byte) (local, domain []byte, ok bool) {
 		}
 	} else {
 		for i < len(m) && m[i] != '@' {
-			if bytes.IndexByte([]byte(" \t<>()[]\\,;:\""), m[i]) >= 0 {
+			if notInLocal[m[i]] {
 				return nil, nil, false
 			}
 			i++
@@ -110,27 +110,8 @@ func validDomain(d []byte) bool {
 	if d[0] == '[' {
 		return len(d) > 2 && d[len(d)-1] == ']' && !bytes.ContainsAny(d[1:len(d)-1], "[]<> \t@\\\"")
 	}
-	for _, b := range d {
-		alnum := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
-		if !alnum && b != '.' && b != '-' && b != '_' && b < 0x80 {
-			return false
-		}
-	}
-	return d[0] != '.' && !bytes.Contains(d, []byte(".."))
-}
-
-func hasControl(s []byte) bool {
-	for _, b := range s {
-		if b < ' ' || b == 0x7f {
-			return true
-		}
-	}
-	return false
-}
-
-func isASCII(s []byte) bool {
-	for _, b := range s {
-		if b >= 0x80 {
+	for i, b := range d {
+		if !inDomain[b] || b == '.' && (i == 0 || d[i-1] == '.') {
 			return false
 		}
 	}

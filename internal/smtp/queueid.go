@@ -1,6 +1,9 @@
 package smtp
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // QueueID finds the connector's own name for a message in the text of its 250,
 // so that a message can be followed into the connector's log; "" when the text
@@ -10,14 +13,10 @@ import "bytes"
 // ("ok 1700000000 qp 4242"), Dovecot's LMTP ("<rcpt> ON2hKjoEA2tf:T2 Saved") and of
 // weir's kin ("queued as").
 func (r *Reply) QueueID() string {
-	var space [512]byte // most replies are shorter, and cost no memory of their own
-	text := append(space[:0], r.text...)
-	for i, b := range text {
-		if b == '\n' {
-			text[i] = ' '
-		}
+	if bytes.IndexByte(r.text, '\n') < 0 {
+		return string(queueID(r.text))
 	}
-	return string(queueID(text))
+	return string(queueID(bytes.ReplaceAll(r.text, []byte{'\n'}, []byte{' '})))
 }
 
 func queueID(text []byte) []byte {
@@ -47,7 +46,10 @@ func queueID(text []byte) []byte {
 
 func firstWord(s []byte) []byte {
 	word, _, _ := bytes.Cut(bytes.TrimSpace(s), []byte{' '})
-	return bytes.TrimRight(word, ".,;)")
+	for len(word) > 0 && strings.IndexByte(".,;)", word[len(word)-1]) >= 0 {
+		word = word[:len(word)-1]
+	}
+	return word
 }
 
 func lastWord(s []byte) []byte {

@@ -55,22 +55,30 @@ func (r *Reply) String() string {
 		return ""
 	}
 	var space [256]byte // most are shorter, and cost no memory but the string
-	dst := strconv.AppendInt(space[:0], int64(r.Code), 10)
+	return string(r.AppendString(space[:0]))
+}
+
+// AppendString appends what [Reply.String] returns.
+func (r *Reply) AppendString(dst []byte) []byte {
+	if r.Code == 0 {
+		return dst
+	}
+	dst = strconv.AppendInt(dst, int64(r.Code), 10)
 	if r.Enhanced != (EnhancedCode{}) {
 		dst = r.Enhanced.Append(append(dst, ' '))
 	}
 	if len(r.text) == 0 {
-		return string(dst)
+		return dst
 	}
 	dst = append(dst, ' ')
 	for text, more := r.text, true; more; {
 		var line []byte
-		if line, text, more = bytes.Cut(text, []byte{'\n'}); more {
-			line = append(line[:len(line):len(line)], " / "...)
+		line, text, more = bytes.Cut(text, []byte{'\n'})
+		if dst = append(dst, line...); more {
+			dst = append(dst, " / "...)
 		}
-		dst = append(dst, line...)
 	}
-	return string(dst)
+	return dst
 }
 
 // Clone returns a reply that shares nothing with r.
@@ -127,17 +135,27 @@ func (r *Reply) addLine(text []byte, first bool) {
 		r.text = append(r.text, '\n')
 	}
 	start := len(r.text)
-	for _, b := range text {
-		if b >= ' ' && b != 0x7f {
-			r.text = append(r.text, b)
-		}
+	if hasControl(text) {
+		r.text = appendPrintable(r.text, text)
+		text = r.text[start:]
 	}
-	if code, rest, ok := cutEnhanced(r.text[start:]); ok && int(code.Class) == r.Class() {
+	if code, rest, ok := cutEnhanced(text); ok && int(code.Class) == r.Class() {
 		if r.Enhanced == (EnhancedCode{}) {
 			r.Enhanced = code
 		}
-		r.text = append(r.text[:start], rest...)
+		text = rest
 	}
+	r.text = append(r.text[:start], text...)
+}
+
+// appendPrintable appends text without its control characters.
+func appendPrintable(dst, text []byte) []byte {
+	for _, b := range text {
+		if b >= ' ' && b != 0x7f {
+			dst = append(dst, b)
+		}
+	}
+	return dst
 }
 
 // cutEnhanced parses "5.7.1 text" (RFC 2034 section 4).

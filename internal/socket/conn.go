@@ -5,6 +5,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"weir/internal/fiber"
 )
 
 // Conn is a connection to a client or a server. One goroutine may read from it while
@@ -13,6 +15,8 @@ import (
 type Conn struct {
 	nc       net.Conn
 	raw      syscall.RawConn // nil: the connection has no descriptor
+	fibers   *fiber.Conn     // nc, where fibers can wait for it; else nil
+	carrier  *fiber.Fiber    // who waits; nil: goroutines
 	in       reading
 	out      writing
 	deadline deadline
@@ -22,14 +26,39 @@ type Conn struct {
 // deadline of from then on.
 func New(nc net.Conn) *Conn {
 	c := &Conn{nc: nc}
+	c.fibers, _ = nc.(*fiber.Conn)
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
 			c.in.prepare()
+			c.in.fibers = c.fibers
 			c.out.prepare()
 		}
 	}
 	return c
+}
+
+// Carry makes f who waits for the connection from now on, where a fiber can; nil:
+// goroutines do. It is for when nobody uses the connection.
+func (c *Conn) Carry(f *fiber.Fiber) {
+	if c.fibers != nil {
+		c.carrier = f
+		c.fibers.Carry(f)
+	}
+}
+
+// LendReads has a goroutine read while the fiber writes, until [Conn.TakeReads].
+func (c *Conn) LendReads() {
+	if c.fibers != nil {
+		c.fibers.CarryReads(nil)
+	}
+}
+
+// TakeReads ends what [Conn.LendReads] began. It is for when nobody reads any more.
+func (c *Conn) TakeReads() {
+	if c.fibers != nil {
+		c.fibers.CarryReads(c.carrier)
+	}
 }
 
 // HasDescriptor reports whether the connection can be looked at, and waited for

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"weir/internal/fiber"
 )
 
 // Lender lends the memory that is read into. It is asked when there may be something
@@ -26,6 +28,7 @@ type reading struct {
 	n              int
 	errno          syscall.Errno
 	seen           Attention
+	fibers         *fiber.Conn // to be told when there is no more
 }
 
 func (r *reading) prepare() {
@@ -172,8 +175,11 @@ func (r *reading) readFrom(fd uintptr) {
 	for {
 		r.n, r.errno = read(fd, r.p)
 		if r.errno != syscall.EINTR {
-			return
+			break
 		}
+	}
+	if r.fibers != nil && r.errno == 0 && r.n < len(r.p) {
+		r.fibers.Drained()
 	}
 }
 

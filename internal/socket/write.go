@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"weir/internal/fiber"
 )
 
 // Patience is how long a write waits for what the system does not take at once. The
@@ -15,6 +17,7 @@ type Patience struct {
 	Within   time.Duration // the same, from when the write begins to wait; 0: no such time
 	Progress time.Duration // the longest time without any progress; 0: as long as Until allows
 	Ear      Ear           // who listens meanwhile; nil: nobody
+	Plain    bool          // all that can be heard is octets: a fiber may listen for itself
 }
 
 // Ear listens to the other side while a write waits.
@@ -55,6 +58,9 @@ func (c *Conn) writeNow(p []byte) (int, error) {
 	if c.raw == nil {
 		return 0, nil
 	}
+	if c.carrier != nil {
+		c.carrier.StandBack()
+	}
 	c.out.p = p
 	err := c.raw.Control(c.out.write)
 	c.out.p = nil
@@ -80,7 +86,11 @@ func (w *writing) writeTo(fd uintptr) {
 
 func (c *Conn) writeWaiting(p []byte) (n int, err error) {
 	patience := &c.out.patience
-	if patience.Ear != nil {
+	switch {
+	case patience.Ear == nil:
+	case patience.Plain && c.carrier != nil:
+		return c.writeHeeding(p)
+	default:
 		if err := patience.Ear.Open(); err != nil {
 			return 0, err
 		}
@@ -104,6 +114,29 @@ func (c *Conn) writeWaiting(p []byte) (n int, err error) {
 		err = ErrHeard
 	}
 	return n, err
+}
+
+// writeHeeding is writeWaiting on a fiber that listens for itself.
+func (c *Conn) writeHeeding(p []byte) (n int, err error) {
+	c.fibers.Heed(true)
+	defer c.fibers.Heed(false)
+	until := c.out.patience.until(time.Now())
+	for n < len(p) {
+		c.fibers.Unheard()
+		if c.Look() != Quiet {
+			return n, ErrHeard
+		}
+		_ = c.nc.SetWriteDeadline(c.out.patience.next(until))
+		m, err := c.nc.Write(p[n:])
+		n += m
+		switch {
+		case err == nil, errors.Is(err, fiber.ErrSpoke):
+		case m > 0 && isTimeout(err) && c.out.patience.Progress > 0 && time.Now().Before(until): // that was progress
+		default:
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // EndWrite ends a write that waits. It is for any goroutine.

@@ -1,0 +1,80 @@
+package fiber
+
+import "iter"
+
+// Fiber is code that waits without a goroutine of the scheduler's.
+type Fiber struct {
+	group  *Group
+	waiter waiter
+	job    func(*Fiber)
+	next   func() (pause, bool)
+	stop   func()
+	yield  func(pause) bool
+}
+
+// pause is why a fiber has handed its processor back.
+type pause struct {
+	side *side // it waits there
+	why  reason
+}
+
+type reason uint8
+
+const (
+	done  reason = iota
+	waits        // for a side
+	left         // the worker
+	stood        // back until the worker has nothing else to do
+)
+
+func newFiber(g *Group) *Fiber {
+	f := &Fiber{group: g}
+	f.waiter.fiber = f
+	f.next, f.stop = iter.Pull(f.live)
+	return f
+}
+
+// live is the fiber's own code: one job behind the other.
+func (f *Fiber) live(yield func(pause) bool) {
+	f.yield = yield
+	for {
+		f.job(f)
+		f.job = nil
+		if !yield(pause{}) {
+			return
+		}
+	}
+}
+
+// run goes on with the fiber until it waits. It is for who has woken it, and the only
+// one to run it; behind a wait that is somebody else at once.
+func (f *Fiber) run(worker bool) {
+	for {
+		p, _ := f.next()
+		switch {
+		case p.why == done:
+			f.group.putBack(f)
+			return
+		case p.why == left:
+			go f.run(false)
+			return
+		case p.why == stood && worker:
+			f.group.shift.later(f)
+			return
+		case p.why == waits && p.side.settle(&f.waiter):
+			return
+		}
+	}
+}
+
+// Leave moves the fiber to a goroutine, until it next waits for a connection: what comes
+// may block or take long, and nobody else has to wait for it.
+func (f *Fiber) Leave() { f.yield(pause{why: left}) }
+
+// wait hands the processor back until there is something at a side.
+func (f *Fiber) wait(s *side) { f.yield(pause{side: s, why: waits}) }
+
+// StandBack lets those go first for whom something has come meanwhile. Who does so before
+// it writes has others write at the same time, and who is written to is woken once for
+// all of them.
+func (f *Fiber) StandBack() { f.yield(pause{why: stood}) }
