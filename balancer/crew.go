@@ -42,6 +42,14 @@ func (s *session) stepAside() {
 	}
 }
 
+// standBack lets others come to where this session is: about to write. What has to be
+// looked at before that is looked at behind it.
+func (s *session) standBack() {
+	if s.fiber != nil {
+		s.fiber.StandBack()
+	}
+}
+
 // acceptAll takes connections from a listener until it is closed, on a fiber where that
 // can be.
 func (s *Server) acceptAll(ctx context.Context, l *listener, ln net.Listener) error {

@@ -89,6 +89,7 @@ func (c *content) send(a *attempt, final bool) fault {
 		if len(p) == 0 && !last {
 			return fault{}
 		}
+		c.t.s.standBack()
 		if a.Look() != smtp.Quiet {
 			return c.heard()
 		}

@@ -75,6 +75,7 @@ func (t *transaction) exchange(withData bool, limit time.Time) fault {
 // talk sends n commands of the plan and takes their answers in.
 func (t *transaction) talk(a *attempt, p plan, from, n int, limit time.Time) fault {
 	first, _ := p.at(from)
+	t.s.standBack()
 	if a.mailed && a.Look() != smtp.Quiet {
 		return t.unasked(stepStages[first], limit)
 	}

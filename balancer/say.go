@@ -54,6 +54,7 @@ func (s *session) send(last bool) error {
 		return errDeaf // one deadline was enough
 	}
 	gone := s.tarpit()
+	s.standBack()
 	s.raw.Have(socket.Patience{Within: s.front.Timeouts.Command})
 	write := s.nc.Write
 	if last && s.nc == net.Conn(s.raw) {

@@ -58,9 +58,6 @@ func (c *Conn) writeNow(p []byte) (int, error) {
 	if c.raw == nil {
 		return 0, nil
 	}
-	if c.carrier != nil {
-		c.carrier.StandBack()
-	}
 	c.out.p = p
 	err := c.raw.Control(c.out.write)
 	c.out.p = nil
