@@ -107,8 +107,17 @@ func (b *bench) add(wanted func(string) bool, all ...contender) {
 // connectors starts what is behind the front ends.
 func (b *bench) connectors(ctx context.Context) ([]string, error) {
 	var err error
-	if b.behind == realPostfix {
-		if b.postfix, err = front.StartPostfixes(ctx, connectors); err != nil {
+	if b.behind == realPostfix || b.behind == relayPostfix {
+		var hop string
+		if b.behind == relayPostfix {
+			next, err := front.StartSinks(ctx, 1)
+			if err != nil {
+				return nil, err
+			}
+			b.stopping = append(b.stopping, next.Stop)
+			hop = next.Addrs[0]
+		}
+		if b.postfix, err = front.StartPostfixes(ctx, connectors, hop); err != nil {
 			return nil, err
 		}
 		b.stopping = append(b.stopping, b.postfix.Stop)

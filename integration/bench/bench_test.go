@@ -144,7 +144,7 @@ func TestShapes(t *testing.T) {
 			}
 		}
 	}
-	if slices.Sort(names); len(slices.Compact(slices.Clone(names))) != len(names) || len(names) != 13 {
+	if slices.Sort(names); len(slices.Compact(slices.Clone(names))) != len(names) || len(names) != 14 {
 		t.Errorf("%d rows: %q", len(names), names)
 	}
 	o := &options{rows: regexp.MustCompile("^tcp mode: 4 KB, one"), quick: true}

@@ -97,7 +97,7 @@ func runComparison(ctx context.Context, args []string) error {
 		}
 	}
 	var rows []table.Row
-	for _, behind := range []stand{sinks, plainSinks, realPostfix} {
+	for _, behind := range []stand{sinks, plainSinks, realPostfix, relayPostfix} {
 		of := slices.DeleteFunc(slices.Clone(picked), func(s shape) bool { return s.stand != behind })
 		if len(of) == 0 {
 			continue

@@ -20,7 +20,7 @@ func (b *bench) measure(ctx context.Context, c contender, s *shape) (table.Sampl
 		return table.Sample{}, err
 	}
 	send := b.sendLoad
-	if b.behind == realPostfix {
+	if b.postfix != nil {
 		send = b.sendSource
 	}
 	r, err := send(ctx, c, s)
