@@ -15,22 +15,25 @@ import (
 // else to a goroutine.
 func (s *Server) embark(sess *session, nc net.Conn) {
 	s.open.add()
-	if conn, ok := nc.(*fiber.Conn); ok {
-		err := s.fibers.Go(func(f *fiber.Fiber) {
-			conn.Carry(f)
+	if _, ok := nc.(*fiber.Conn); ok {
+		sess.resume = func(f *fiber.Fiber) {
+			sess.raw.Carry(f)
 			sess.fiber = f
 			s.carry(sess)
-		})
-		if err == nil {
+		}
+		if s.fibers.Go(sess.resume) == nil {
 			return
 		}
 	}
 	go s.carry(sess)
 }
 
-// carry runs a session.
+// carry runs a session, until it is over or parked: then whoever resumes it has it, and it
+// must not be touched.
 func (s *Server) carry(sess *session) {
-	sess.live()
+	if !sess.live() {
+		return
+	}
 	s.forget(sess)
 	s.open.done()
 }

@@ -12,17 +12,27 @@ import (
 // How a session waits for its sender, and what ends that.
 
 // readCommand sends what was answered so far, unless the next command is here
-// already, and returns the next command.
-func (s *session) readCommand(timeout time.Duration) ([]byte, error) {
+// already, and returns the next command. [errParked] means that the session is to be
+// left, and resumed.
+func (s *session) readCommand() ([]byte, error) {
 	s.slack = s.front.Timeouts.Data
-	if _, here := s.in.PeekCommand(); here && len(s.out) < maxReplies {
-		return s.in.ReadCommandOrAuth(maxCommand, s.maxAuth())
-	}
-	if err := s.flush(); err != nil {
-		return nil, err
-	}
-	if err := s.strange(); err != nil {
-		return nil, err
+	deadline := s.parked
+	if s.parked = (time.Time{}); deadline.IsZero() {
+		if _, here := s.in.PeekCommand(); here && len(s.out) < maxReplies {
+			return s.in.ReadCommandOrAuth(maxCommand, s.maxAuth())
+		}
+		if err := s.flush(); err != nil {
+			return nil, err
+		}
+		if err := s.strange(); err != nil {
+			return nil, err
+		}
+		deadline = s.commandDeadline(s.timeout)
+		if s.park(deadline) {
+			return nil, errParked
+		}
+	} else if s.raw.Again() && s.park(deadline) {
+		return nil, errParked
 	}
 	if s.tx == nil {
 		s.disengage()
@@ -30,11 +40,30 @@ func (s *session) readCommand(timeout time.Duration) ([]byte, error) {
 		defer s.atBoundary.Store(false)
 	}
 	var line []byte
-	err := s.listen(s.commandDeadline(timeout), func() (err error) {
+	err := s.listen(deadline, func() (err error) {
 		line, err = s.nextCommand()
 		return err
 	})
 	return line, err
+}
+
+// park has the session wait outside of any transaction without anything but itself: no
+// fiber, and so no stack. It does not where there is something to be done already.
+func (s *session) park(deadline time.Time) bool {
+	if s.fiber == nil || s.tx != nil || !s.in.Rest() || s.raw.SetReadDeadline(deadline) != nil {
+		return false
+	}
+	s.disengage()
+	s.atBoundary.Store(true)
+	// In this order, or an interruption could slip in between.
+	if s.leaving() || s.forsaken() {
+		return false
+	}
+	s.parked = deadline
+	if !s.raw.Park(s.resume) {
+		s.parked = time.Time{}
+	}
+	return !s.parked.IsZero()
 }
 
 func (s *session) nextCommand() ([]byte, error) {
@@ -89,6 +118,7 @@ var (
 	errTLS     = errors.New("TLS on a plain port")
 	errProxy   = errors.New("PROXY header of a stranger")
 	errDeaf    = errors.New("sender takes no replies")
+	errParked  = errors.New("the session is parked")
 )
 
 // strange recognises what is no SMTP at all.

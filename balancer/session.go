@@ -26,6 +26,8 @@ type session struct {
 	listener *listener
 	front    *front       // how the listener treats it; looked at anew at each MAIL
 	fiber    *fiber.Fiber // that carries the session; nil: a goroutine does
+	resume   func(*fiber.Fiber)
+	parked   time.Time    // until when it waits without a fiber; zero: it does not
 	raw      *socket.Conn // as it was accepted
 	nc       net.Conn     // raw, or TLS over it
 	in       *smtp.Reader
@@ -46,6 +48,7 @@ type session struct {
 	end       string        // why the session is over; empty while it goes on
 	putOff    bool          // MAIL was refused by weir: what was pipelined behind it is no error of the sender's
 	deaf      bool          // the sender takes no replies any more
+	timeout   time.Duration // for the next command
 	slack     time.Duration // how long the sender may still let weir wait for content: it grows with what comes
 
 	// The edge: see edge.go, edge_tls.go, edge_client.go.
@@ -158,30 +161,42 @@ func (s *session) abort() {
 	}
 }
 
-// live is the whole life of a session.
-func (s *session) live() {
+// live is the whole life of a session, or a part of it: it returns false when the session
+// waits for its sender and is to be resumed.
+func (s *session) live() (over bool) {
 	switch {
+	case !s.parked.IsZero():
+		return s.serve()
 	case !s.arrive():
 		s.close()
 	case s.front.Mode == ModeTCP:
 		s.passThrough()
 	default:
-		s.serve()
+		s.open()
+		return s.serve()
 	}
+	return true
 }
 
-func (s *session) serve() {
-	defer s.close()
+// open greets the sender.
+func (s *session) open() {
 	s.offer = s.front.offer()
 	if s.leaving() {
 		s.farewell()
 		return
 	}
 	s.greet()
-	timeout := s.front.Timeouts.Greeting
+	s.timeout = s.front.Timeouts.Greeting
+}
+
+// serve is the dialogue, see live.
+func (s *session) serve() (over bool) {
 	for s.end == "" {
-		line, err := s.readCommand(timeout)
-		timeout = s.front.Timeouts.Command
+		line, err := s.readCommand()
+		if errors.Is(err, errParked) {
+			return false
+		}
+		s.timeout = s.front.Timeouts.Command
 		if err != nil {
 			s.settle()
 		}
@@ -196,6 +211,8 @@ func (s *session) serve() {
 			s.readFailed(err)
 		}
 	}
+	s.close()
+	return true
 }
 
 // greet is what a sender hears first.

@@ -42,6 +42,7 @@ func (a *App) logStart() {
 func (a *App) start(ctx context.Context) error {
 	a.running.add(a.spawn(ctx, "log", a.logEvents))
 	a.running.add(a.spawn(ctx, "metrics", a.metrics.Run))
+	a.running.add(a.spawn(ctx, "memory", a.keepMemory))
 	a.running.add(a.spawn(ctx, "webhook", a.webhook.Run))
 	a.secure(a.secured)
 	for _, ln := range []net.Listener{a.sockets.admin, a.sockets.local} {

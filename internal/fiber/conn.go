@@ -25,6 +25,8 @@ type Conn struct {
 	writes  atomic.Bool // it is watched for room to write, too
 	heeds   atomic.Bool // who waits to write is woken by what comes, too
 	in, out side
+	parked  waiter       // see [Fiber.Park]
+	then    func(*Fiber) // the same
 	local   atomic.Pointer[net.TCPAddr]
 	remote  net.Addr
 }
@@ -90,6 +92,12 @@ func (g *Group) handle(e *syscall.EpollEvent) {
 			w.goOn(true)
 		}
 	}
+}
+
+// resume goes on with what is parked.
+func (c *Conn) resume(worker bool) {
+	c.drained = false // as behind any wait
+	c.group.begin(c.then, worker)
 }
 
 // enter has the descriptor stay open until exit.
@@ -159,6 +167,9 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) { return raw{c}, nil }
 // there was room for, so there is no need to look before there is an event. It does not
 // hold behind an end, or urgent data, which both stop a read short.
 func (c *Conn) Drained() { c.drained = !c.ended.Load() }
+
+// Expired reports whether the read deadline has passed.
+func (c *Conn) Expired() bool { return c.in.expired.Load() }
 
 // raw is a connection as a [syscall.RawConn].
 type raw struct{ c *Conn }

@@ -10,7 +10,8 @@ type Fiber struct {
 	next   func() (pause, bool)
 	stop   func()
 	yield  func(pause) bool
-	stood  bool // it has let others go first since it last waited
+	stood  bool  // it has let others go first since it last waited
+	parks  *Conn // where what follows its job is to begin; nil: nothing does
 }
 
 // pause is why a fiber has handed its processor back.
@@ -54,8 +55,9 @@ func (f *Fiber) run(worker bool) {
 		p, _ := f.next()
 		switch {
 		case p.why == done:
-			f.group.putBack(f)
-			return
+			if f = f.retire(); f == nil {
+				return
+			}
 		case p.why == left:
 			go f.run(false)
 			return
@@ -66,6 +68,35 @@ func (f *Fiber) run(worker bool) {
 			return
 		}
 	}
+}
+
+// retire ends the use of a fiber whose job is done. It returns the one that is to go on
+// with what was parked, where something has come for that meanwhile.
+func (f *Fiber) retire() *Fiber {
+	g, c := f.group, f.parks
+	f.parks = nil
+	g.putBack(f)
+	if c == nil || c.in.settle(&c.parked) {
+		return nil
+	}
+	next := g.take()
+	if next != nil {
+		c.drained, next.job = false, c.then
+	}
+	return next
+}
+
+// Park ends the fiber's job, which must return at once and leave everything alone: when
+// something comes on a connection, or its read deadline passes, or it is closed, then is
+// run on whatever fiber there is. Until then it holds no fiber, and no stack. It returns
+// false, and does nothing, where something may be there already.
+func (f *Fiber) Park(c *Conn, then func(*Fiber)) bool {
+	if !c.drained || !c.in.quiet() || c.ended.Load() || c.in.expired.Load() || c.closed.Load() {
+		return false
+	}
+	c.then, c.parked.conn = then, c
+	f.parks = c
+	return true
 }
 
 // Leave moves the fiber to a goroutine, until it next waits for a connection: what comes

@@ -73,13 +73,21 @@ func (g *Group) Go(do func(*Fiber)) error {
 	if err := g.open(); err != nil {
 		return err
 	}
-	f := g.take()
-	if f == nil {
+	if !g.begin(do, false) {
 		return ErrClosed
 	}
-	f.job = do
-	f.run(false)
 	return nil
+}
+
+// begin is Go, by a worker or somebody else. It returns false when the group is closed.
+func (g *Group) begin(do func(*Fiber), worker bool) bool {
+	f := g.take()
+	if f == nil {
+		return false
+	}
+	f.job = do
+	f.run(worker)
+	return true
 }
 
 // take returns a fiber without work; nil: the group is closed.

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// waiter is who waits at a side: a fiber or a goroutine.
+// waiter is who waits at a side: a fiber, a goroutine, or what is to be begun on a fiber.
 type waiter struct {
 	fiber *Fiber
 	woken chan struct{} // of a goroutine; of capacity 1
+	conn  *Conn         // at which something is parked
 }
 
 // noted stands in the place of a waiter: something has happened, and nobody has waited.
@@ -18,20 +19,26 @@ var noted = new(waiter)
 
 // goOn lets the waiter go on; a fiber does so here and now.
 func (w *waiter) goOn(worker bool) {
-	if w.fiber != nil {
+	switch {
+	case w.fiber != nil:
 		w.fiber.run(worker)
-		return
+	case w.conn != nil:
+		w.conn.resume(worker)
+	default:
+		w.woken <- struct{}{}
 	}
-	w.woken <- struct{}{}
 }
 
 // send lets the waiter go on elsewhere: who sends may hold locks.
 func (w *waiter) send() {
-	if w.fiber != nil {
+	switch {
+	case w.fiber != nil:
 		go w.fiber.run(false)
-		return
+	case w.conn != nil:
+		go w.conn.resume(false)
+	default:
+		w.woken <- struct{}{}
 	}
-	w.woken <- struct{}{}
 }
 
 // side is one direction of a connection, and who waits for it: one at a time.

@@ -33,6 +33,16 @@ func (r *Reader) Look() Attention {
 	}
 }
 
+// Rest reports whether there is nothing to be read that the connection below does not
+// know of. Then the reader holds nothing, and what was read last is not valid any more.
+func (r *Reader) Rest() bool {
+	if r.r < r.w || r.tls != nil && r.lookTLS() != Quiet {
+		return false
+	}
+	r.Release()
+	return true
+}
+
 // Await waits until the other side has spoken or gone, or until the read deadline
 // (the error then is [os.ErrDeadlineExceeded]). It consumes nothing. Of a
 // connection that cannot be looked at, or not yet, it does not wait: Quiet, and no

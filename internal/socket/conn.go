@@ -47,6 +47,24 @@ func (c *Conn) Carry(f *fiber.Fiber) {
 	}
 }
 
+// Park has then run when there is something to be read, or the read deadline has passed,
+// on whatever fiber there is; see [fiber.Fiber.Park]. It returns false where it has to be
+// waited for.
+func (c *Conn) Park(then func(*fiber.Fiber)) bool {
+	return c.fibers != nil && c.carrier.Park(c.fibers, then)
+}
+
+// Again is for what was parked. It reports whether that has gone on for nothing: the
+// deadline that was armed is not yet the one that is wanted, which is armed now, and there
+// is nothing to be read. It can be parked again.
+func (c *Conn) Again() bool {
+	if !c.fibers.Expired() || !c.deadline.renew(time.Now(), c.nc) || c.Look() != Quiet {
+		return false
+	}
+	c.fibers.Drained()
+	return true
+}
+
 // LendReads has a goroutine read while the fiber writes, until [Conn.TakeReads].
 func (c *Conn) LendReads() {
 	if c.fibers != nil {
