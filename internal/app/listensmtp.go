@@ -28,9 +28,10 @@ func listenSMTP(ctx context.Context, address string) (net.Listener, error) {
 
 // inherit sets what connections accepted from a socket are to have.
 func inherit(_, _ string, raw syscall.RawConn) error {
-	var errs [4]error
+	var errs [5]error
 	err := raw.Control(func(fd uintptr) {
 		for i, option := range [len(errs)]struct{ level, name, value int }{
+			{unix.SOL_TCP, unix.TCP_NODELAY, 1},
 			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 			{unix.SOL_TCP, unix.TCP_KEEPIDLE, keepIdle},
 			{unix.SOL_TCP, unix.TCP_KEEPINTVL, keepInterval},

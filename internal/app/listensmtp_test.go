@@ -5,11 +5,19 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"weir/internal/fiber"
 )
 
 // A sender's connection has keepalives, and sends at once, without being told so.
 func TestSendersConnectionsInherit(t *testing.T) {
-	ln, err := listenSMTP(t.Context(), "127.0.0.1:0")
+	opened, err := listenSMTP(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fibers := new(fiber.Group)
+	defer fibers.Close()
+	ln, err := fibers.Listen(opened)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +32,7 @@ func TestSendersConnectionsInherit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = nc.Close() }()
-	raw, err := nc.(*net.TCPConn).SyscallConn()
+	raw, err := nc.(*fiber.Conn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

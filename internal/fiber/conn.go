@@ -79,18 +79,25 @@ func (g *Group) handle(e *syscall.EpollEvent) {
 	if e.Events&(over|syscall.EPOLLRDHUP|syscall.EPOLLPRI) != 0 {
 		c.ended.Store(true)
 	}
+	var reader, writer *waiter
 	if e.Events&(over|syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLPRI) != 0 {
-		if w := c.in.notify(); w != nil {
-			w.goOn(true)
-		}
+		reader = c.in.notify()
 		if c.heeds.Load() {
 			e.Events |= syscall.EPOLLOUT
 		}
 	}
 	if e.Events&(over|syscall.EPOLLOUT) != 0 {
-		if w := c.out.notify(); w != nil {
-			w.goOn(true)
-		}
+		writer = c.out.notify()
+	}
+	switch {
+	case reader == nil && writer == nil:
+	case reader == nil:
+		writer.goOn(true)
+	case writer == nil:
+		reader.goOn(true)
+	default:
+		writer.send() // neither has to wait for the other
+		reader.goOn(true)
 	}
 }
 
@@ -229,11 +236,13 @@ func (r raw) Write(done func(fd uintptr) bool) error {
 		if ready {
 			return nil
 		}
-		if err := c.await(&c.out); err != nil {
-			return err
-		}
+		// What comes between a look at the other side and here has been noted at both
+		// sides, and perhaps taken for room.
 		if c.heeds.Load() && !c.in.quiet() {
 			return ErrSpoke
+		}
+		if err := c.await(&c.out); err != nil {
+			return err
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (f *Fiber) live(yield func(pause) bool) {
 	f.yield = yield
 	for {
 		f.job(f)
-		f.job = nil
+		f.job, f.stood = nil, false
 		if !yield(pause{}) {
 			return
 		}

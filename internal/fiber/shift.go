@@ -72,7 +72,7 @@ func (s *shift) work() {
 func (s *shift) next() (e syscall.EpollEvent, f *Fiber, wait, stay bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.left == 0 && len(s.stood) == s.back && s.polling && !s.ended {
+	for s.idle() && s.polling && !s.ended {
 		if s.resting >= s.most {
 			s.workers--
 			return e, nil, false, false
@@ -99,6 +99,9 @@ func (s *shift) next() (e syscall.EpollEvent, f *Fiber, wait, stay bool) {
 	s.polling = true
 	return e, nil, true, true
 }
+
+// idle reports whether there is nothing to be done. The lock is held.
+func (s *shift) idle() bool { return s.left == 0 && s.back == len(s.stood) }
 
 // bring waits for events.
 func (s *shift) bring() {
@@ -136,17 +139,17 @@ func (s *shift) guard() {
 	var seen uint64
 	for {
 		s.mu.Lock()
-		idle := s.turns == seen
+		still := s.turns == seen
 		seen = s.turns
 		switch {
 		case s.ended:
 			s.mu.Unlock()
 			return
-		case idle && s.polling:
+		case still && s.polling && s.idle():
 			s.guarded = false
-		case idle && s.resting > 0:
+		case still && s.resting > 0:
 			s.rest.Signal()
-		case idle:
+		case still:
 			s.hire()
 		}
 		guarded := s.guarded

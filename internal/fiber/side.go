@@ -145,9 +145,13 @@ func (s *side) arm(t time.Time) (passed bool) {
 // expire is what the timer does.
 func (s *side) expire() {
 	s.mu.Lock()
-	passed := !s.deadline.IsZero() && !time.Now().Before(s.deadline) // or it was set anew meanwhile
-	if passed {
+	left := time.Until(s.deadline)
+	passed := !s.deadline.IsZero() && left <= 0 // or it was set anew meanwhile
+	switch {
+	case passed:
 		s.expired.Store(true)
+	case !s.deadline.IsZero():
+		s.timer.Reset(left) // also where the wall clock was set, which the deadline may be by
 	}
 	s.mu.Unlock()
 	if w := (*waiter)(nil); passed {
