@@ -13,7 +13,7 @@ import (
 
 // embark gives a session to a fiber, where its connection is one that fibers wait for, or
 // else to a goroutine.
-func (s *Server) embark(sess *session, nc net.Conn) {
+func (s *Server) embark(sess *session, nc net.Conn, from *fiber.Fiber) {
 	s.open.add()
 	if _, ok := nc.(*fiber.Conn); ok {
 		sess.resume = func(f *fiber.Fiber) {
@@ -21,7 +21,11 @@ func (s *Server) embark(sess *session, nc net.Conn) {
 			sess.fiber = f
 			s.carry(sess)
 		}
-		if s.fibers.Go(sess.resume) == nil {
+		begin := s.fibers.Go
+		if from != nil {
+			begin = from.Go
+		}
+		if begin(sess.resume) == nil {
 			return
 		}
 	}
@@ -58,12 +62,12 @@ func (s *session) standBack() {
 func (s *Server) acceptAll(ctx context.Context, l *listener, ln net.Listener) error {
 	watched, ok := ln.(*fiber.Listener)
 	if !ok {
-		return s.accept(ctx, l, ln, func() {})
+		return s.accept(ctx, l, ln, nil)
 	}
 	done := make(chan error, 1)
 	err := s.fibers.Go(func(f *fiber.Fiber) {
 		watched.Carry(f)
-		done <- s.accept(ctx, l, ln, f.Leave)
+		done <- s.accept(ctx, l, ln, f)
 	})
 	if err != nil {
 		return err
@@ -71,20 +75,22 @@ func (s *Server) acceptAll(ctx context.Context, l *listener, ln net.Listener) er
 	return <-done
 }
 
-// accept is acceptAll; it steps aside where it has to wait for anything else.
-func (s *Server) accept(ctx context.Context, l *listener, ln net.Listener, aside func()) error {
+// accept is acceptAll on a fiber, or on a goroutine where that is nil.
+func (s *Server) accept(ctx context.Context, l *listener, ln net.Listener, on *fiber.Fiber) error {
 	for pause := time.Duration(0); ; {
 		nc, err := ln.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			s.admit(l, nc)
+			s.admit(l, nc, on)
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		default:
 			// Out of descriptors, most likely: sessions that end will help.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			aside()
+			if on != nil {
+				on.Leave()
+			}
 			if !sleep(ctx, pause) {
 				return ctx.Err()
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"weir/balancer/gate"
+	"weir/internal/fiber"
 	"weir/policies"
 )
 
@@ -114,8 +115,9 @@ func (s *Server) Serve(ctx context.Context, name string, ln net.Listener) error 
 	return s.acceptAll(ctx, l, ln)
 }
 
-// admit starts a session; the gate is asked by itself (edge.go).
-func (s *Server) admit(l *listener, nc net.Conn) {
+// admit starts a session, from the fiber that has accepted it or from a goroutine; the
+// gate is asked by itself (edge.go).
+func (s *Server) admit(l *listener, nc net.Conn, from *fiber.Fiber) {
 	if tcp, ok := nc.(*net.TCPConn); ok { // of a listener that no fibers watch
 		c, err := s.fibers.Take(tcp)
 		if err != nil {
@@ -128,7 +130,7 @@ func (s *Server) admit(l *listener, nc net.Conn) {
 	s.mu.Lock()
 	s.sessions[sess] = struct{}{}
 	s.mu.Unlock()
-	s.embark(sess, nc)
+	s.embark(sess, nc, from)
 }
 
 func (s *Server) forget(sess *session) {

@@ -74,7 +74,7 @@ func (p *passage) use(at *gateway) {
 }
 
 // carry has octets go both ways. From then on the connections are the flow's.
-func (p *passage) carry(at *gateway, ended func()) (*flow.Flow, error) {
+func (p *passage) carry(at *gateway, ended func(*fiber.Fiber)) (*flow.Flow, error) {
 	s := p.s
 	limits := flow.Limits{Idle: s.front.Timeouts.Command, AfterBack: afterClose, Linger: lingering}
 	if age := s.front.Limits.Session; age > 0 {

@@ -28,8 +28,8 @@ var errClosed = errors.New("no more connections are carried")
 
 // Start begins to carry between two connections. It takes them over, also when it
 // fails: they are closed then, and so they are at the flow's end. That is told by ended,
-// which is called with no lock held and should not block.
-func (c *Carrier) Start(front, back net.Conn, limits Limits, ended func()) (*Flow, error) {
+// which is called by a fiber with no lock held and must not block.
+func (c *Carrier) Start(front, back net.Conn, limits Limits, ended func(*fiber.Fiber)) (*Flow, error) {
 	defer front.Close()
 	defer back.Close()
 	l, err := c.loop()
@@ -81,6 +81,7 @@ func (c *Carrier) open() error {
 		c.ended.Add(1)
 		if err = c.fibers.Go(func(f *fiber.Fiber) {
 			defer c.ended.Done()
+			l.fiber = f
 			l.at.Carry(f)
 			l.run()
 		}); err != nil {

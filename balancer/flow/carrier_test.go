@@ -89,7 +89,7 @@ func TestCarrierClose(t *testing.T) {
 	ends(t, p.connector)
 	sender, front := connected(t)
 	connector, back := connected(t)
-	if _, err := c.Start(front, back, Limits{}, func() {}); !errors.Is(err, errClosed) {
+	if _, err := c.Start(front, back, Limits{}, func(*fiber.Fiber) {}); !errors.Is(err, errClosed) {
 		t.Errorf("it was taken in, %v", err)
 	}
 	ends(t, sender)
@@ -142,7 +142,7 @@ func TestCarrierWithoutDescriptors(t *testing.T) {
 		tcp, other := connected(t)
 		sides := [2]net.Conn{Front: other, Back: other}
 		sides[at] = theirs
-		if _, err := c.Start(sides[Front], sides[Back], Limits{}, func() {}); err == nil {
+		if _, err := c.Start(sides[Front], sides[Back], Limits{}, func(*fiber.Fiber) {}); err == nil {
 			t.Error("a pipe is carried")
 		}
 		ends(t, ours)
@@ -151,7 +151,7 @@ func TestCarrierWithoutDescriptors(t *testing.T) {
 	ours, theirs := connected(t)
 	_, closed := connected(t)
 	_ = closed.Close()
-	if _, err := c.Start(theirs, closed, Limits{}, func() {}); !errors.Is(err, net.ErrClosed) {
+	if _, err := c.Start(theirs, closed, Limits{}, func(*fiber.Fiber) {}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a connection that is closed is carried, %v", err)
 	}
 	ends(t, ours)

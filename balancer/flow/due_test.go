@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"weir/internal/fiber"
 )
 
 // TestDueModel: whatever moves, begins, ends and comes nearer, each flow ends at its
@@ -57,7 +59,7 @@ func sooner(a, b *Flow) int { return int(a.next() - b.next()) }
 
 // drawFlow makes a flow without connections.
 func drawFlow(rt *rapid.T, l *loop) *Flow {
-	f := &Flow{loop: l, ended: func() {}, moved: l.now}
+	f := &Flow{loop: l, ended: func(*fiber.Fiber) {}, moved: l.now}
 	f.limits.Idle = time.Duration(rapid.IntRange(1, 50).Draw(rt, "idle"))
 	f.limits.Linger = time.Duration(rapid.IntRange(0, 10).Draw(rt, "linger"))
 	if until := rapid.IntRange(0, 50).Draw(rt, "until"); until > 0 {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"weir/internal/fiber"
 )
 
 // Limits of a flow.
@@ -48,7 +50,7 @@ type Flow struct {
 	loop   *loop
 	id     uint64
 	limits Limits
-	ended  func()
+	ended  func(*fiber.Fiber)
 	wanted atomic.Bool // somebody wants it to end
 
 	// All else is the loop's, until it has ended.
@@ -62,7 +64,7 @@ type Flow struct {
 	drains bool  // both ways have ended, and the front may still be sending
 }
 
-func newFlow(l *loop, fds [2]int, limits Limits, ended func()) *Flow {
+func newFlow(l *loop, fds [2]int, limits Limits, ended func(*fiber.Fiber)) *Flow {
 	f := &Flow{loop: l, limits: limits, ended: ended, moved: l.clock()}
 	if limits.Idle <= 0 {
 		f.limits.Idle = never

@@ -17,6 +17,7 @@ const pieceSize = 16 << 10
 // loop carries some of the flows.
 type loop struct {
 	poll    int             // the epoll instance
+	fiber   *fiber.Fiber    // that runs the loop
 	at      *fiber.Conn     // the same, as the loop's fiber waits for it
 	raw     syscall.RawConn // the same
 	bell    int             // an eventfd of that: somebody wants something
@@ -268,7 +269,7 @@ func (l *loop) tell() {
 		return
 	}
 	for _, f := range l.gone {
-		f.ended()
+		f.ended(l.fiber)
 	}
 	clear(l.gone)
 	l.gone = l.gone[:0]

@@ -30,7 +30,7 @@ func carry(t testing.TB, c *Carrier, limits Limits) pair {
 	sender, front := connected(t)
 	connector, back := connected(t)
 	ended := make(chan struct{})
-	f, err := c.Start(front, back, limits, func() { close(ended) })
+	f, err := c.Start(front, back, limits, func(*fiber.Fiber) { close(ended) })
 	if err != nil {
 		t.Fatal(err)
 	}

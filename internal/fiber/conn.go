@@ -210,10 +210,10 @@ func (r raw) Read(done func(fd uintptr) bool) error {
 				return nil
 			}
 		}
-		if err := c.await(&c.in); err != nil {
+		err := c.await(&c.in)
+		if c.drained = false; err != nil {
 			return err
 		}
-		c.drained = false
 	}
 }
 
@@ -254,8 +254,12 @@ var ErrSpoke = errors.New("the other side may have spoken")
 // nothing that can be read, from when [Conn.Unheard] was called.
 func (c *Conn) Heed(yes bool) { c.heeds.Store(yes) }
 
-// Unheard has what came so far count as heard.
-func (c *Conn) Unheard() { c.in.seen() }
+// Unheard has what came so far count as heard. It is there to be read still: whoever
+// takes the note away and does not read has the next one who reads look for himself.
+func (c *Conn) Unheard() {
+	c.in.seen()
+	c.drained = false
+}
 
 // await waits at a side, unless the connection is closed.
 func (c *Conn) await(s *side) error {

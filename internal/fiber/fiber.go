@@ -1,6 +1,10 @@
 package fiber
 
-import "iter"
+import (
+	"fmt"
+	"iter"
+	"runtime/debug"
+)
 
 // Fiber is code that waits without a goroutine of the scheduler's.
 type Fiber struct {
@@ -12,6 +16,7 @@ type Fiber struct {
 	yield  func(pause) bool
 	stood  bool  // it has let others go first since it last waited
 	parks  *Conn // where what follows its job is to begin; nil: nothing does
+	worker bool  // it is run by one
 }
 
 // pause is why a fiber has handed its processor back.
@@ -40,7 +45,7 @@ func newFiber(g *Group) *Fiber {
 func (f *Fiber) live(yield func(pause) bool) {
 	f.yield = yield
 	for {
-		f.job(f)
+		f.work()
 		f.job, f.stood = nil, false
 		if !yield(pause{}) {
 			return
@@ -48,10 +53,21 @@ func (f *Fiber) live(yield func(pause) bool) {
 	}
 }
 
+// work does the job. Who runs the fiber would be told of a panic, but not where it was.
+func (f *Fiber) work() {
+	defer func() {
+		if p := recover(); p != nil {
+			panic(fmt.Sprintf("%v, on a fiber:\n%s", p, debug.Stack()))
+		}
+	}()
+	f.job(f)
+}
+
 // run goes on with the fiber until it waits. It is for who has woken it, and the only
 // one to run it; behind a wait that is somebody else at once.
 func (f *Fiber) run(worker bool) {
 	for {
+		f.worker = worker
 		p, _ := f.next()
 		switch {
 		case p.why == done:
@@ -97,6 +113,27 @@ func (f *Fiber) Park(c *Conn, then func(*Fiber)) bool {
 	c.then, c.parked.conn = then, c
 	f.parks = c
 	return true
+}
+
+// Go has another fiber begin when this one waits. It is for this fiber's own code.
+func (f *Fiber) Go(do func(*Fiber)) error {
+	other := f.group.take()
+	if other == nil {
+		return ErrClosed
+	}
+	other.job = do
+	f.handOver(other)
+	return nil
+}
+
+// handOver has a fiber go on that this one must not wait for, as it would where it ran
+// it itself and that came to block.
+func (f *Fiber) handOver(other *Fiber) {
+	if f.worker {
+		f.group.shift.later(other)
+	} else {
+		go other.run(false)
+	}
 }
 
 // Leave moves the fiber to a goroutine, until it next waits for a connection: what comes

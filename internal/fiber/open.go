@@ -13,6 +13,26 @@ import (
 // Dial opens a TCP connection to an address and a port in numbers, and waits for it on a
 // fiber, or where that is nil as a goroutine. It ends with ctx, or at its deadline.
 func (g *Group) Dial(ctx context.Context, f *Fiber, to netip.AddrPort) (*Conn, error) {
+	for again := 2; ; again-- {
+		c, err := g.dial(ctx, f, to)
+		if err != nil || !c.toItself() {
+			return c, err
+		}
+		_ = c.Close()
+		if again == 0 {
+			return nil, dialError(to, syscall.ECONNREFUSED)
+		}
+	}
+}
+
+// toItself reports whether a connection has only itself at its other end, as it can
+// happen where nobody listens at a port that the system may choose for ours.
+func (c *Conn) toItself() bool {
+	ours, ok := c.LocalAddr().(*net.TCPAddr)
+	return ok && ours.Port == c.remote.(*net.TCPAddr).Port && ours.IP.Equal(c.remote.(*net.TCPAddr).IP)
+}
+
+func (g *Group) dial(ctx context.Context, f *Fiber, to netip.AddrPort) (*Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, dialError(to, err)
 	}

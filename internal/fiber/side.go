@@ -187,9 +187,13 @@ func (s *Signal) Await(f *Fiber) {
 	_ = s.side.wait() // it has no deadline
 }
 
-// Fire gives the signal. A fiber that waits goes on here and now, until it next waits.
-func (s *Signal) Fire() {
-	if w := s.side.notify(); w != nil {
-		w.goOn(false)
+// Fire gives the signal, from a fiber, or where that is nil from a goroutine.
+func (s *Signal) Fire(from *Fiber) {
+	switch w := s.side.notify(); {
+	case w == nil:
+	case w.fiber != nil && from != nil:
+		from.handOver(w.fiber)
+	default:
+		w.send()
 	}
 }
