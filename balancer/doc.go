@@ -4,7 +4,8 @@
 // as they come (tcp.go, package flow). What follows is smtp mode.
 //
 // A connection passes through it in one direction. [Server.Serve] accepts it and
-// makes a session, which a goroutine carries to its end (crew.go). That asks the gate
+// makes a session, which a fiber carries to its end (crew.go); while it waits between
+// transactions it is parked, and there is none (hear.go). It asks the gate
 // whether its client may come in, and waits or shakes hands where it has to (edge.go,
 // edge_tls.go); then it reads verbs (verbs.go,
 // hear.go) and answers (say.go, offer.go). Who the client is a trusted proxy may know

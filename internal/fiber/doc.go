@@ -6,10 +6,17 @@
 // back to the worker that has run it, and whichever worker next sees an event of that
 // connection goes on with it. That costs a tenth of what it costs to park a goroutine, to
 // wake a thread for it and to have the scheduler find it; and a worker that comes upon
-// many events deals with them in a row, which lets those who are written to do so, too.
+// many events deals with them in a row, which lets those who are written to do so, too
+// ([Fiber.StandBack]). Code that has nothing to keep while it waits ends instead, and is
+// begun anew when something comes ([Fiber.Park]): then there is no stack either.
+//
+// Watching is edge-triggered. What has come, and nobody has waited for, is noted at its
+// side of the connection (side.go); whoever takes a note away looks. A read that was short
+// needs no look behind it, as long as nothing is noted.
 //
 // Code on a fiber may block as any other code may, on a lock or a channel. Its worker
-// blocks with it, and another one takes its place after some milliseconds. What is known
+// blocks with it, and another one takes its place after some milliseconds (shift.go). A
+// fiber that begins or wakes others does not run them itself, or it would wait for them. What is known
 // to last is to be done behind [Fiber.Leave]. Nobody may hold a lock while a connection
 // is waited for: those who want it could be the ones who would go on.
 //

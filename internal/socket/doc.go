@@ -1,5 +1,6 @@
-// Package socket is a connection as one reading and one writing goroutine use it,
-// with no more system calls, timers and memory than that takes.
+// Package socket is a connection as one who reads and one who writes use it, with no more
+// system calls, timers and memory than that takes. It is waited for by the runtime's poller,
+// or by fibers where it is a [fiber.Conn] (see [Conn.Carry]).
 //
 // A [Conn] is made over a connection that somebody else has opened, and closes it.
 // Octets come in by [Conn.Receive], which borrows memory only once there is something
@@ -15,7 +16,6 @@
 // Deadlines are armed only when they come nearer (deadline.go), as nearly all of them
 // only move on and never pass.
 //
-// The package knows nothing of SMTP or TLS, starts no goroutine and uses the standard
-// library only. A connection without a descriptor, as tests have it, is read from and
+// The package knows nothing of SMTP or TLS and starts no goroutine. A connection without a descriptor, as tests have it, is read from and
 // written to as it is, and always seems quiet.
 package socket
