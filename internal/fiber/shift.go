@@ -116,9 +116,14 @@ func (s *shift) bring() {
 	if n >= share {
 		s.another()
 	}
+	s.alert()
+}
+
+// alert has the guard look at the clock. The lock is held.
+func (s *shift) alert() {
 	if !s.guarded {
 		s.guarded = true
-		s.rouse <- struct{}{}
+		s.rouse <- struct{}{} // there is room: only the guard makes it false, and then receives
 	}
 }
 
@@ -166,10 +171,7 @@ func (s *shift) end(bell int) {
 	s.mu.Lock()
 	s.ended = true
 	s.rest.Broadcast()
-	if !s.guarded {
-		s.guarded = true
-		s.rouse <- struct{}{}
-	}
+	s.alert()
 	s.mu.Unlock()
 	one := [8]byte{1}
 	_, _ = syscall.Write(bell, one[:])
@@ -181,4 +183,5 @@ func (s *shift) later(f *Fiber) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stood = append(s.stood, f)
+	s.alert() // this worker may come to be held up before it is here again
 }
