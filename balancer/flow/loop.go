@@ -143,6 +143,9 @@ func (l *loop) ring() {
 // run is the life of the loop.
 func (l *loop) run() {
 	for l.settle() {
+		if len(l.turns) > 0 {
+			l.fiber.Leave() // there is much to carry, and others wait for the worker
+		}
 		n := l.wait()
 		l.now = l.clock()
 		l.resolve(l.events[:n])

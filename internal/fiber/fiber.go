@@ -14,7 +14,7 @@ type Fiber struct {
 	next   func() (pause, bool)
 	stop   func()
 	yield  func(pause) bool
-	stood  bool  // it has let others go first since it last waited
+	stood  int   // how often it would have let others go first since it last waited
 	parks  *Conn // where what follows its job is to begin; nil: nothing does
 	worker bool  // it is run by one
 }
@@ -46,7 +46,7 @@ func (f *Fiber) live(yield func(pause) bool) {
 	f.yield = yield
 	for {
 		f.work()
-		f.job, f.stood = nil, false
+		f.job, f.stood = nil, 0
 		if !yield(pause{}) {
 			return
 		}
@@ -142,16 +142,24 @@ func (f *Fiber) Leave() { f.yield(pause{why: left}) }
 
 // wait hands the processor back until there is something at a side.
 func (f *Fiber) wait(s *side) {
-	f.stood = false
+	f.stood = 0
 	f.yield(pause{side: s, why: waits})
 }
 
 // StandBack lets those go first for whom something has come already, once for each wait.
 // Who does so before it writes has others write at the same time, and who is written to
-// is woken once for all of them: 5 % of a small message.
+// is woken once for all of them: 5 % of a small message. Who comes here again and again
+// has much to do, and leaves.
 func (f *Fiber) StandBack() {
-	if !f.stood {
-		f.stood = true
+	f.stood++
+	switch {
+	case f.stood == 1:
 		f.yield(pause{why: stood})
+	case f.stood%busy == 0 && f.worker:
+		f.Leave()
 	}
 }
+
+// busy is how often a fiber may stand back without having waited: a message has a few
+// commands and blocks, a large one that comes faster than it goes has hundreds.
+const busy = 8
