@@ -224,3 +224,22 @@ func TestDialOptions(t *testing.T) {
 		})
 	}
 }
+
+// TestDialThisMachine: an address that is none in particular is this machine, and the
+// connection says so.
+func TestDialThisMachine(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	at := ln.Addr().(*net.TCPAddr).AddrPort()
+	c, err := newGroup(t).Dial(t.Context(), nil, netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := c.RemoteAddr().String(); got != at.String() {
+		t.Errorf("the other side is %s, want %s", got, at)
+	}
+}

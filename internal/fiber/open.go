@@ -13,6 +13,7 @@ import (
 // Dial opens a TCP connection to an address and a port in numbers, and waits for it on a
 // fiber, or where that is nil as a goroutine. It ends with ctx, or at its deadline.
 func (g *Group) Dial(ctx context.Context, f *Fiber, to netip.AddrPort) (*Conn, error) {
+	to = somewhere(to)
 	for again := 2; ; again-- {
 		c, err := g.dial(ctx, f, to)
 		if err != nil || !c.toItself() {
@@ -23,6 +24,18 @@ func (g *Group) Dial(ctx context.Context, f *Fiber, to netip.AddrPort) (*Conn, e
 			return nil, dialError(to, syscall.ECONNREFUSED)
 		}
 	}
+}
+
+// somewhere is this machine for an address that is none in particular, as package net
+// has it.
+func somewhere(to netip.AddrPort) netip.AddrPort {
+	switch to.Addr() {
+	case netip.IPv4Unspecified():
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port())
+	case netip.IPv6Unspecified():
+		return netip.AddrPortFrom(netip.IPv6Loopback(), to.Port())
+	}
+	return to
 }
 
 // toItself reports whether a connection has only itself at its other end, as it can
