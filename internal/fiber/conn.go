@@ -175,6 +175,9 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) { return raw{c}, nil }
 // hold behind an end, or urgent data, which both stop a read short.
 func (c *Conn) Drained() { c.drained = !c.ended.Load() }
 
+// Silent reports whether nothing can have come since what was there was read to its end.
+func (c *Conn) Silent() bool { return c.drained && c.in.quiet() }
+
 // Expired reports whether the read deadline has passed.
 func (c *Conn) Expired() bool { return c.in.expired.Load() }
 

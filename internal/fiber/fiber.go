@@ -107,7 +107,7 @@ func (f *Fiber) retire() *Fiber {
 // run on whatever fiber there is. Until then it holds no fiber, and no stack. It returns
 // false, and does nothing, where something may be there already.
 func (f *Fiber) Park(c *Conn, then func(*Fiber)) bool {
-	if !c.drained || !c.in.quiet() || c.ended.Load() || c.in.expired.Load() || c.closed.Load() {
+	if !c.Silent() || c.ended.Load() || c.in.expired.Load() || c.closed.Load() {
 		return false
 	}
 	c.then, c.parked.conn = then, c

@@ -51,18 +51,28 @@ func (c *Conn) Carry(f *fiber.Fiber) {
 // on whatever fiber there is; see [fiber.Fiber.Park]. It returns false where it has to be
 // waited for.
 func (c *Conn) Park(then func(*fiber.Fiber)) bool {
-	return c.fibers != nil && c.carrier.Park(c.fibers, then)
+	if c.fibers == nil || !c.fibers.Silent() && !c.emptied() {
+		return false
+	}
+	return c.carrier.Park(c.fibers, then)
+}
+
+// emptied looks whether there is nothing to be read, though something was noted: of what
+// comes while somebody reads the note may stay.
+func (c *Conn) emptied() bool {
+	c.fibers.Unheard() // before the look, or what comes behind it would go unnoticed
+	if c.Look() != Quiet {
+		return false
+	}
+	c.fibers.Drained()
+	return true
 }
 
 // Again is for what was parked. It reports whether that has gone on for nothing: the
 // deadline that was armed is not yet the one that is wanted, which is armed now, and there
 // is nothing to be read. It can be parked again.
 func (c *Conn) Again() bool {
-	if !c.fibers.Expired() || !c.deadline.renew(time.Now(), c.nc) || c.Look() != Quiet {
-		return false
-	}
-	c.fibers.Drained()
-	return true
+	return c.fibers.Expired() && c.deadline.renew(time.Now(), c.nc) && c.emptied()
 }
 
 // LendReads has a goroutine read while the fiber writes, until [Conn.TakeReads].
