@@ -8,12 +8,10 @@ import (
 	"net"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"weir/balancer"
-	"weir/internal/backend"
 )
 
 // busySessions is how many sessions are in code of theirs, on a fiber or a goroutine, and do
@@ -397,92 +395,4 @@ func TestP34ParkedSession(t *testing.T) {
 			p.leavesNothing()
 		})
 	}
-}
-
-// Senders in their thousands, each of whom waits between its messages, beside reloads
-// and a connector that is disabled and comes back: what was acknowledged is there once,
-// what was put off at most once, and nothing is anybody's fault.
-func TestManyParkedSenders(t *testing.T) {
-	const drivers, each = 20, 100
-	b := newBench(t, "a", "b", "c")
-	b.pool().QueueTimeout = ceiling
-	b.listener().Timeouts.Command = time.Hour // theirs is a long wait on a slow machine
-	b.startOnFibers(b.witness)
-	var taken, putOff sync.Map
-	// deliver sends until the message is taken, each time under another name.
-	deliver := func(s *talker, name string) {
-		for try := range 20 {
-			subject := fmt.Sprintf("Subject: %s try %d", name, try)
-			switch reply := s.message(subject + "\r\n\r\n" + strings.Repeat("text\r\n", 20)); reply[:3] {
-			case "250":
-				taken.Store(subject, true)
-				return
-			case "451":
-				putOff.Store(subject, true)
-			default:
-				t.Errorf("%s: %q", subject, reply)
-				return
-			}
-		}
-		t.Errorf("%s was never taken", name)
-	}
-	var senders [drivers][]*talker
-	all := func(do func(driver, n int)) {
-		var wg sync.WaitGroup
-		for d := range drivers {
-			wg.Go(func() {
-				for n := range each {
-					do(d, n)
-				}
-			})
-		}
-		done := make(chan struct{})
-		go func() {
-			wg.Wait()
-			close(done)
-		}()
-		b.unrest(done)
-	}
-	all(func(d, n int) {
-		s := b.dial().hello()
-		_ = s.nc.SetDeadline(time.Time{})
-		senders[d] = append(senders[d], s)
-		deliver(s, fmt.Sprintf("first %d of %d", n, d))
-	})
-	atRest(t)
-	all(func(d, n int) { deliver(senders[d][n], fmt.Sprintf("second %d of %d", n, d)) })
-	atRest(t)
-	if n := b.inside(); n != drivers*each {
-		t.Errorf("%d sessions", n)
-	}
-	all(func(d, n int) { senders[d][n].ask("QUIT\r\n", "221 *") })
-	there := map[string]int{}
-	for _, srv := range b.connectors {
-		for _, m := range srv.Messages() {
-			subject, _, _ := strings.Cut(string(m.Content), "\r\n")
-			there[subject]++
-		}
-	}
-	count := 0
-	taken.Range(func(subject, _ any) bool {
-		if count++; there[subject.(string)] != 1 {
-			t.Errorf("%s is there %d times", subject, there[subject.(string)])
-		}
-		delete(there, subject.(string))
-		return true
-	})
-	if count != 2*drivers*each {
-		t.Errorf("%d messages were taken", count)
-	}
-	for subject, n := range there {
-		if _, known := putOff.Load(subject); !known || n > 1 {
-			t.Errorf("%s is there %d times, and was not acknowledged", subject, n)
-		}
-	}
-	for _, name := range b.names {
-		if n := b.witness.verdicts(name, backend.Failure); n != 0 {
-			t.Errorf("%s was blamed %d times", name, n)
-		}
-	}
-	b.leavesNothing()
 }
