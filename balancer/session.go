@@ -19,7 +19,7 @@ import (
 // maxCommand is the longest command line, CRLF included (P24).
 const maxCommand = 2048
 
-// session is one sender's connection. It runs on one goroutine; only wake, expel,
+// session is one sender's connection. One fiber or goroutine at a time runs it; only wake, expel,
 // makeRoom and abort are called by others.
 type session struct {
 	srv      *Server
