@@ -124,6 +124,8 @@ func (f *fleet) next(c *conn) error {
 	case data:
 		c.grouped = f.o.Group && c.left > 0 && f.mayBegin()
 		if c.grouped {
+			f.begun++ // now, not when it is heard: others ask meanwhile whether they may begin one
+			c.left--
 			c.say(f, dot, s.next)
 		} else {
 			c.say(f, dot, s.body)
@@ -184,8 +186,6 @@ func (f *fleet) another(c *conn) {
 	switch {
 	case c.grouped:
 		c.grouped = false
-		f.begun++
-		c.left--
 		c.began = f.now()
 		c.stage = mail
 	case f.o.Hold && c.left == 0 && !f.ending:

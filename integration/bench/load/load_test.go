@@ -62,6 +62,7 @@ func TestEveryMessageOnce(t *testing.T) {
 		"many a connection":           {load: load.Options{Conns: 3, Each: 10, Size: 300, Messages: 60}, conns: 6},
 		"pipelined":                   {load: load.Options{Conns: 4, Each: 10, Size: 4096, Pipeline: true, Messages: 80}, conns: 8},
 		"behind the dot":              {load: load.Options{Conns: 4, Each: 10, Size: 4096, Pipeline: true, Group: true, Messages: 80}, conns: 8},
+		"behind dots that take time":  {sink: delays(sink.FinalDot), load: load.Options{Conns: 4, Each: 10, Size: 4096, Pipeline: true, Group: true, Messages: 78}, conns: 8},
 		"large":                       {load: load.Options{Conns: 3, Each: 4, Size: 3_000_000, Pipeline: true, Messages: 12}, conns: 3},
 		"in pieces":                   {load: load.Options{Conns: 2, Each: 5, Size: 5000, Chunk: 700, Messages: 10}, conns: 2},
 		"from several addresses":      {load: load.Options{Conns: 6, Each: 2, Size: 300, Sources: 3, Messages: 12}, conns: 6},
