@@ -3,6 +3,7 @@ package fiber
 import (
 	"fmt"
 	"iter"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -149,14 +150,18 @@ func (f *Fiber) wait(s *side) {
 // StandBack lets those go first for whom something has come already, once for each wait.
 // Who does so before it writes has others write at the same time, and who is written to
 // is woken once for all of them: 5 % of a small message. Who comes here again and again
-// has much to do, and leaves.
+// has much to do: he leaves, and behind that takes turns, or each of many such would have
+// the processor for the scheduler's 10 ms.
 func (f *Fiber) StandBack() {
 	f.stood++
 	switch {
 	case f.stood == 1:
 		f.yield(pause{why: stood})
-	case f.stood%busy == 0 && f.worker:
+	case f.stood%busy != 0:
+	case f.worker:
 		f.Leave()
+	default:
+		runtime.Gosched()
 	}
 }
 

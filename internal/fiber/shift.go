@@ -32,7 +32,7 @@ type shift struct {
 // share is how many events bring another worker to work, if there is one at rest. With
 // fewer of them it would cost more to wake it than it spares: with 8, a twelfth of small
 // messages that are pipelined on two processors.
-const share = 16
+const share = 24
 
 // held is how long a worker may be at one thing before another takes over the waiting.
 const held = 5 * time.Millisecond

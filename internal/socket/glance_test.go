@@ -1,0 +1,55 @@
+package socket_test
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"weir/internal/socket"
+)
+
+// TestGlance: what was not read to its end is looked at; behind that a glance finds what
+// events have told, in the end.
+func TestGlance(t *testing.T) {
+	onFiber(t, func(s *socket.Conn, other net.Conn) {
+		said := func(text string) {
+			if _, err := io.WriteString(other, text); err != nil {
+				t.Error(err)
+			}
+		}
+		read := func(room int) {
+			if _, err := io.ReadFull(s, make([]byte, room)); err != nil {
+				t.Error(err)
+			}
+		}
+		becomes := func(want socket.Attention) {
+			t.Helper()
+			for end := time.Now().Add(20 * time.Second); s.Glance() != want; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Errorf("a glance finds %v, want %v", s.Glance(), want)
+					return
+				}
+			}
+		}
+		_ = s.SetReadDeadline(time.Now().Add(time.Hour))
+		said("two")
+		read(2) // there is more
+		if got := s.Glance(); got != socket.Spoke {
+			t.Errorf("a glance at what is left finds %v", got)
+		}
+		b := make([]byte, 9)
+		if n, err := s.Read(b); n != 1 || err != nil {
+			t.Errorf("read %q, %v", b[:n], err)
+		}
+		becomes(socket.Quiet)
+		said("more")
+		becomes(socket.Spoke)
+		read(4)
+		becomes(socket.Quiet)
+		if err := other.Close(); err != nil {
+			t.Error(err)
+		}
+		becomes(socket.Closed)
+	})
+}
