@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func TestPace(t *testing.T) {
 		changed, atOnce bool
 		want            time.Duration
 	}{
-		{4, true, false, 4 * entryPause}, {4, false, false, unchangedPause}, {5000, true, false, time.Second}, {1 << 40, false, false, time.Second}, {0, true, true, time.Second},
+		{4, true, false, 4 * entryPause}, {4, false, false, unchangedPause}, {5000, true, false, time.Second}, {math.MaxInt32, false, false, time.Second}, {0, true, true, time.Second},
 	} {
 		if got := pace(c.entries, c.changed, c.atOnce); got != c.want {
 			t.Errorf("%+v: %v", c, got)

@@ -164,9 +164,7 @@ func TestShortConnections(t *testing.T) {
 			}
 		})
 	}
-	done := make(chan struct{})
-	go func() { all.Wait(); close(done) }()
-	await(t, done)
+	awaitAll(t, &all)
 }
 
 // short has a connection carry one word again and again, until somebody closes it. It

@@ -1,7 +1,6 @@
 package fiber_test
 
 import (
-	"io"
 	"net"
 	"os"
 	"testing"
@@ -41,10 +40,7 @@ func TestDetach(t *testing.T) {
 	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(ceiling))
 	say(t, theirs, "hello")
-	var b [5]byte
-	if _, err := io.ReadFull(nc, b[:]); err != nil || string(b[:]) != "hello" {
-		t.Errorf("%q, %v", b, err)
-	}
+	hears(t, nc, "hello")
 	answersFor(t, g) // the events of the group have been taken in
 	if c.ReadNoted() {
 		t.Error("it was told")
@@ -69,12 +65,7 @@ func TestDetachAndAdopt(t *testing.T) {
 			own := c
 			t.Cleanup(func() { own.Close() })
 		}
-		read := func() {
-			var b [1]byte
-			if _, err := io.ReadFull(draining{c}, b[:]); err != nil || b[0] != 'x' {
-				t.Errorf("%q, %v", b, err)
-			}
-		}
+		read := func() { hears(t, draining{c}, "x") }
 		for range 3 {
 			done := run(c, read)
 			until(t, "it waits", c.ReadWaits)

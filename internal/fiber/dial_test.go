@@ -12,22 +12,13 @@ import (
 	"weir/internal/fiber"
 )
 
-// dialing runs a test with a fiber that dials, and with a goroutine.
+// dialing is inBoth for what dials.
 func dialing(t *testing.T, test func(t *testing.T, g *fiber.Group, dial func(ctx context.Context, to netip.AddrPort) (<-chan struct{}, *dialed))) {
 	t.Helper()
-	t.Run("fiber", func(t *testing.T) {
-		g := newGroup(t)
+	inBoth(t, func(t *testing.T, g *fiber.Group, run func(func(*fiber.Fiber)) <-chan struct{}) {
 		test(t, g, func(ctx context.Context, to netip.AddrPort) (<-chan struct{}, *dialed) {
 			d := new(dialed)
-			return onFiber(t, g, func(f *fiber.Fiber) { d.c, d.err = g.Dial(ctx, f, to); d.greet() }), d
-		})
-	})
-	t.Run("goroutine", func(t *testing.T) {
-		g := newGroup(t)
-		test(t, g, func(ctx context.Context, to netip.AddrPort) (<-chan struct{}, *dialed) {
-			d, done := new(dialed), make(chan struct{})
-			go func() { defer close(done); d.c, d.err = g.Dial(ctx, nil, to); d.greet() }()
-			return done, d
+			return run(func(f *fiber.Fiber) { d.c, d.err = g.Dial(ctx, f, to); d.greet() }), d
 		})
 	})
 }
@@ -228,12 +219,7 @@ func TestDialOptions(t *testing.T) {
 // TestDialThisMachine: an address that is none in particular is this machine, and the
 // connection says so.
 func TestDialThisMachine(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	at := ln.Addr().(*net.TCPAddr).AddrPort()
+	_, at := listen(t, "127.0.0.1:0")
 	c, err := newGroup(t).Dial(t.Context(), nil, netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()))
 	if err != nil {
 		t.Fatal(err)

@@ -16,13 +16,8 @@ import (
 // serve has fibers echo what comes to a listener; each stands back before it writes.
 func serve(t testing.TB, g *fiber.Group) netip.AddrPort {
 	t.Helper()
-	ln, to := listen(t, "127.0.0.1:0")
-	l, err := g.Listen(ln)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	err = g.Go(func(f *fiber.Fiber) {
+	l, to := watched(t, g)
+	err := g.Go(func(f *fiber.Fiber) {
 		l.Carry(f)
 		for {
 			nc, err := l.Accept()
@@ -71,10 +66,7 @@ func dial(t testing.TB, g *fiber.Group, to netip.AddrPort) *fiber.Conn {
 func answers(t testing.TB, nc net.Conn) {
 	t.Helper()
 	say(t, nc, "hello")
-	var b [5]byte
-	if _, err := io.ReadFull(nc, b[:]); err != nil || string(b[:]) != "hello" {
-		t.Errorf("%q, %v", b, err)
-	}
+	hears(t, nc, "hello")
 }
 
 func TestEcho(t *testing.T) {
@@ -82,10 +74,7 @@ func TestEcho(t *testing.T) {
 		c := dial(t, g, serve(t, g))
 		await(t, run(c, func() {
 			_, _ = c.Write([]byte("hello"))
-			var b [5]byte
-			if _, err := io.ReadFull(c, b[:]); err != nil || string(b[:]) != "hello" {
-				t.Errorf("%q, %v", b, err)
-			}
+			hears(t, c, "hello")
 		}))
 	})
 }
@@ -168,9 +157,7 @@ func TestManyEcho(t *testing.T) {
 			all.Go(func() { k.receive(t) })
 		}
 	}
-	done := make(chan struct{})
-	go func() { all.Wait(); close(done) }()
-	await(t, done)
+	awaitAll(t, &all)
 	for i, k := range talks {
 		if !bytes.Equal(k.got.Bytes(), k.sent) {
 			t.Errorf("connection %d: %d octets came back of %d, or others", i, k.got.Len(), len(k.sent))

@@ -118,63 +118,49 @@ func TestUnheard(t *testing.T) {
 	})
 }
 
-// awaits has a fiber, or a goroutine, await a signal.
-var awaits = map[string]func(t *testing.T, g *fiber.Group, s *fiber.Signal) <-chan struct{}{
-	"fiber": func(t *testing.T, g *fiber.Group, s *fiber.Signal) <-chan struct{} {
-		return onFiber(t, g, func(f *fiber.Fiber) { s.Await(f) })
-	},
-	"goroutine": func(_ *testing.T, _ *fiber.Group, s *fiber.Signal) <-chan struct{} {
-		done := make(chan struct{})
-		go func() { defer close(done); s.Await(nil) }()
-		return done
-	},
-}
-
 func TestSignal(t *testing.T) {
-	for name, awaiting := range awaits {
-		t.Run(name, func(t *testing.T) {
-			g := newGroup(t)
-			t.Run("before", func(t *testing.T) {
+	inBoth(t, func(t *testing.T, _ *fiber.Group, run func(func(*fiber.Fiber)) <-chan struct{}) {
+		awaiting := func(s *fiber.Signal) <-chan struct{} { return run(func(f *fiber.Fiber) { s.Await(f) }) }
+		t.Run("before", func(t *testing.T) {
+			var s fiber.Signal
+			s.Fire(nil)
+			await(t, awaiting(&s))
+			again := awaiting(&s)
+			until(t, "it waits, as it was fired once", s.Waits)
+			s.Fire(nil)
+			await(t, again)
+		})
+		t.Run("after", func(t *testing.T) {
+			var s fiber.Signal
+			done := awaiting(&s)
+			until(t, "it waits", s.Waits)
+			select {
+			case <-done:
+				t.Error("it did not wait")
+			default:
+			}
+			s.Fire(nil)
+			await(t, done)
+		})
+		t.Run("at the same time", func(t *testing.T) {
+			for range 500 {
 				var s fiber.Signal
-				s.Fire(nil)
-				await(t, awaiting(t, g, &s))
-				again := awaiting(t, g, &s)
-				until(t, "it waits, as it was fired once", s.Waits)
-				s.Fire(nil)
-				await(t, again)
-			})
-			t.Run("after", func(t *testing.T) {
-				var s fiber.Signal
-				done := awaiting(t, g, &s)
+				var fired sync.WaitGroup
+				fired.Go(func() { s.Fire(nil) })
+				await(t, awaiting(&s))
+				fired.Wait()
+			}
+		})
+		t.Run("again", func(t *testing.T) {
+			var s fiber.Signal
+			for range 10 {
+				done := awaiting(&s)
 				until(t, "it waits", s.Waits)
-				select {
-				case <-done:
-					t.Error("it did not wait")
-				default:
-				}
 				s.Fire(nil)
 				await(t, done)
-			})
-			t.Run("at the same time", func(t *testing.T) {
-				for range 500 {
-					var s fiber.Signal
-					var fired sync.WaitGroup
-					fired.Go(func() { s.Fire(nil) })
-					await(t, awaiting(t, g, &s))
-					fired.Wait()
-				}
-			})
-			t.Run("again", func(t *testing.T) {
-				var s fiber.Signal
-				for range 10 {
-					done := awaiting(t, g, &s)
-					until(t, "it waits", s.Waits)
-					s.Fire(nil)
-					await(t, done)
-				}
-			})
+			}
 		})
-	}
+	})
 }
 
 // Fibers fire to each other, and none has to wait for the one that it wakes.

@@ -14,50 +14,28 @@ import (
 	"weir/internal/fiber"
 )
 
-// watched returns a listener of a group.
-func watched(t *testing.T, g *fiber.Group) (*fiber.Listener, netip.AddrPort) {
-	t.Helper()
-	ln, to := listen(t, "127.0.0.1:0")
-	l, err := g.Listen(ln)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	if l.Addr().String() != to.String() {
-		t.Errorf("it listens at %v", l.Addr())
-	}
-	return l, to
-}
-
-// reach opens a connection as anybody does.
-func reach(t *testing.T, to netip.AddrPort) net.Conn {
-	t.Helper()
-	nc, err := net.Dial("tcp", to.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(ceiling))
-	return nc
-}
-
-// accepting runs do with a listener, on a fiber and as a goroutine.
+// accepting is inBoth for what accepts.
 func accepting(t *testing.T, test func(t *testing.T, g *fiber.Group, run func(l *fiber.Listener, do func()) <-chan struct{})) {
 	t.Helper()
-	t.Run("fiber", func(t *testing.T) {
-		g := newGroup(t)
+	inBoth(t, func(t *testing.T, g *fiber.Group, run func(func(*fiber.Fiber)) <-chan struct{}) {
 		test(t, g, func(l *fiber.Listener, do func()) <-chan struct{} {
-			return onFiber(t, g, func(f *fiber.Fiber) { l.Carry(f); do() })
+			return run(func(f *fiber.Fiber) {
+				if f != nil {
+					l.Carry(f)
+				}
+				do()
+			})
 		})
 	})
-	t.Run("goroutine", func(t *testing.T) {
-		g := newGroup(t)
-		test(t, g, func(_ *fiber.Listener, do func()) <-chan struct{} {
-			done := make(chan struct{})
-			go func() { defer close(done); do() }()
-			return done
-		})
-	})
+}
+
+// listensNoMore fails the test where somebody can be reached.
+func listensNoMore(t *testing.T, to netip.AddrPort) {
+	t.Helper()
+	if nc, err := net.Dial("tcp", to.String()); err == nil {
+		nc.Close()
+		t.Error("it listens still")
+	}
 }
 
 func TestAccept(t *testing.T) {
@@ -114,10 +92,7 @@ func TestAcceptIsClosed(t *testing.T) {
 		if err := l.Close(); !isClosed(err) {
 			t.Errorf("closing again: %v", err)
 		}
-		if nc, err := net.Dial("tcp", to.String()); err == nil {
-			nc.Close()
-			t.Error("it listens still")
-		}
+		listensNoMore(t, to)
 	})
 }
 
@@ -170,10 +145,7 @@ func TestShare(t *testing.T) {
 			t.Error(err)
 		}
 		await(t, two)
-		if nc, err := net.Dial("tcp", to.String()); err == nil {
-			nc.Close()
-			t.Error("it listens still")
-		}
+		listensNoMore(t, to)
 	})
 }
 
@@ -182,19 +154,14 @@ func TestShareWhileOneCloses(t *testing.T) {
 	g := newGroup(t)
 	last, to := watched(t, g)
 	var taken, all sync.WaitGroup
-	for range 20 {
-		next, err := last.Share()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { next.Close() })
+	take := func(l *fiber.Listener) {
+		t.Helper()
 		all.Add(1)
-		taking := last
 		if err := g.Go(func(f *fiber.Fiber) {
 			defer all.Done()
-			taking.Carry(f)
+			l.Carry(f)
 			for {
-				nc, err := taking.Accept()
+				nc, err := l.Accept()
 				if err != nil {
 					return
 				}
@@ -204,29 +171,23 @@ func TestShareWhileOneCloses(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for range 20 {
+		next, err := last.Share()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { next.Close() })
+		take(last)
 		taken.Add(1)
 		reach(t, to)
-		taking.Close()
+		last.Close()
 		last = next
 	}
-	all.Add(1)
-	if err := g.Go(func(f *fiber.Fiber) {
-		defer all.Done()
-		last.Carry(f)
-		for {
-			nc, err := last.Accept()
-			if err != nil {
-				return
-			}
-			nc.Close()
-			taken.Done()
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { taken.Wait(); last.Close(); all.Wait(); close(done) }()
-	await(t, done)
+	take(last)
+	awaitAll(t, &taken)
+	last.Close()
+	awaitAll(t, &all)
 }
 
 func TestShareOfAClosedOne(t *testing.T) {
@@ -235,6 +196,51 @@ func TestShareOfAClosedOne(t *testing.T) {
 	l.Close()
 	if _, err := l.Share(); !isClosed(err) {
 		t.Error(err)
+	}
+}
+
+// What is accepted does as its listener's owner has set, whatever that is: nothing is set
+// anew.
+func TestAcceptLeavesOptionsAlone(t *testing.T) {
+	type option struct{ level, name, value int }
+	for name, options := range map[string][]option{
+		"at once": {
+			{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
+			{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, 41},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, 43},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, 5},
+		},
+		"together": {{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 0}, {syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, to := listen(t, "127.0.0.1:0")
+			control(t, ln.(*net.TCPListener), func(fd int) {
+				for _, o := range options {
+					if err := syscall.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			l, err := newGroup(t).Listen(ln)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			reach(t, to)
+			nc, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			control(t, nc.(*fiber.Conn), func(fd int) {
+				for _, o := range options {
+					if got, err := syscall.GetsockoptInt(fd, o.level, o.name); err != nil || got != o.value {
+						t.Errorf("option %d of %d is %d, want %d: %v", o.name, o.level, got, o.value, err)
+					}
+				}
+			})
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,37 +31,36 @@ func newGroup(t testing.TB) *fiber.Group {
 	return g
 }
 
-// kinds are who can use a connection.
-var kinds = map[string]func(g *fiber.Group, c *fiber.Conn, do func()) error{
-	"fiber": func(g *fiber.Group, c *fiber.Conn, do func()) error {
-		return g.Go(func(f *fiber.Fiber) {
-			c.Carry(f)
-			do()
+// inBoth runs a test in which a fiber does what is run, and one in which a goroutine does,
+// for which that is nil. What is run must not end the test.
+func inBoth(t *testing.T, test func(t *testing.T, g *fiber.Group, run func(do func(*fiber.Fiber)) (done <-chan struct{}))) {
+	t.Helper()
+	t.Run("fiber", func(t *testing.T) {
+		g := newGroup(t)
+		test(t, g, func(do func(*fiber.Fiber)) <-chan struct{} { return onFiber(t, g, do) })
+	})
+	t.Run("goroutine", func(t *testing.T) {
+		test(t, newGroup(t), func(do func(*fiber.Fiber)) <-chan struct{} {
+			done := make(chan struct{})
+			go func() { defer close(done); do(nil) }()
+			return done
 		})
-	},
-	"goroutine": func(_ *fiber.Group, _ *fiber.Conn, do func()) error {
-		go do()
-		return nil
-	},
+	})
 }
 
-// byEach runs a test with a fiber that uses the connection, and with a goroutine. What is
-// run must not end the test.
+// byEach is inBoth for what uses a connection.
 func byEach(t *testing.T, test func(t *testing.T, g *fiber.Group, run func(c *fiber.Conn, do func()) (done <-chan struct{}))) {
 	t.Helper()
-	for name, kind := range kinds {
-		t.Run(name, func(t *testing.T) {
-			g := newGroup(t)
-			test(t, g, func(c *fiber.Conn, do func()) <-chan struct{} {
-				t.Helper()
-				done := make(chan struct{})
-				if err := kind(g, c, func() { defer close(done); do() }); err != nil {
-					t.Fatal(err)
+	inBoth(t, func(t *testing.T, g *fiber.Group, run func(func(*fiber.Fiber)) <-chan struct{}) {
+		test(t, g, func(c *fiber.Conn, do func()) <-chan struct{} {
+			return run(func(f *fiber.Fiber) {
+				if f != nil {
+					c.Carry(f)
 				}
-				return done
+				do()
 			})
 		})
-	}
+	})
 }
 
 // onFiber runs do on a fiber; it must not end the test.
@@ -88,6 +88,14 @@ func await(t testing.TB, done <-chan struct{}) {
 	}
 }
 
+// awaitAll waits until all that was begun is done.
+func awaitAll(t testing.TB, all *sync.WaitGroup) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); all.Wait() }()
+	await(t, done)
+}
+
 // until waits for a state.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
@@ -98,6 +106,7 @@ func until(t testing.TB, what string, is func() bool) {
 	}
 }
 
+// listen opens a listener of package net.
 func listen(t testing.TB, at string) (net.Listener, netip.AddrPort) {
 	t.Helper()
 	ln, err := net.Listen("tcp", at)
@@ -108,20 +117,41 @@ func listen(t testing.TB, at string) (net.Listener, netip.AddrPort) {
 	return ln, ln.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// pair returns both ends of a connection over loopback that holds little; ours is the
-// group's.
-func pair(t testing.TB, g *fiber.Group) (ours *fiber.Conn, theirs *net.TCPConn) {
+// watched returns a listener of a group.
+func watched(t testing.TB, g *fiber.Group) (*fiber.Listener, netip.AddrPort) {
 	t.Helper()
-	ln, _ := listen(t, "127.0.0.1:0")
-	defer ln.Close()
-	nc, err := net.Dial("tcp", ln.Addr().String())
+	ln, to := listen(t, "127.0.0.1:0")
+	l, err := g.Listen(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	if l.Addr().String() != to.String() {
+		t.Errorf("it listens at %v", l.Addr())
+	}
+	return l, to
+}
+
+// reach opens a connection as anybody does.
+func reach(t testing.TB, to netip.AddrPort) *net.TCPConn {
+	t.Helper()
+	nc, err := net.Dial("tcp", to.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	theirs = nc.(*net.TCPConn)
+	_ = nc.SetDeadline(time.Now().Add(ceiling))
+	return nc.(*net.TCPConn)
+}
+
+// pair returns both ends of a connection over loopback that holds little; ours is the
+// group's.
+func pair(t testing.TB, g *fiber.Group) (ours *fiber.Conn, theirs *net.TCPConn) {
+	t.Helper()
+	ln, to := listen(t, "127.0.0.1:0")
+	defer ln.Close()
+	theirs = reach(t, to)
 	theirs.SetReadBuffer(16 << 10)
-	theirs.SetDeadline(time.Now().Add(ceiling))
 	accepted, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -164,6 +194,15 @@ func say(t testing.TB, nc net.Conn, text string) {
 	t.Helper()
 	if _, err := nc.Write([]byte(text)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// hears fails the test where other words come.
+func hears(t testing.TB, from io.Reader, want string) {
+	t.Helper()
+	b := make([]byte, len(want))
+	if n, err := io.ReadFull(from, b); err != nil || string(b) != want {
+		t.Errorf("%q came, want %q: %v", b[:n], want, err)
 	}
 }
 

@@ -178,9 +178,7 @@ func TestParkMany(t *testing.T) {
 			}
 		})
 	}
-	done := make(chan struct{})
-	go func() { all.Wait(); close(done) }()
-	await(t, done)
+	awaitAll(t, &all)
 }
 
 // What comes while a job that has parked ends is not lost.

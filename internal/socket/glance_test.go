@@ -1,31 +1,24 @@
-package socket_test
+package socket
 
 import (
 	"io"
 	"net"
 	"testing"
 	"time"
-
-	"weir/internal/socket"
 )
 
 // TestGlance: what was not read to its end is looked at; behind that a glance finds what
 // events have told, in the end.
 func TestGlance(t *testing.T) {
-	onFiber(t, func(s *socket.Conn, other net.Conn) {
-		said := func(text string) {
-			if _, err := io.WriteString(other, text); err != nil {
-				t.Error(err)
-			}
-		}
+	onFiber(t, func(s *Conn, other *net.TCPConn) {
 		read := func(room int) {
 			if _, err := io.ReadFull(s, make([]byte, room)); err != nil {
 				t.Error(err)
 			}
 		}
-		becomes := func(want socket.Attention) {
+		becomes := func(want Attention) {
 			t.Helper()
-			for end := time.Now().Add(20 * time.Second); s.Glance() != want; time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(ceiling); s.Glance() != want; time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Errorf("a glance finds %v, want %v", s.Glance(), want)
 					return
@@ -33,23 +26,23 @@ func TestGlance(t *testing.T) {
 			}
 		}
 		_ = s.SetReadDeadline(time.Now().Add(time.Hour))
-		said("two")
+		say(t, other, "two")
 		read(2) // there is more
-		if got := s.Glance(); got != socket.Spoke {
+		if got := s.Glance(); got != Spoke {
 			t.Errorf("a glance at what is left finds %v", got)
 		}
 		b := make([]byte, 9)
 		if n, err := s.Read(b); n != 1 || err != nil {
 			t.Errorf("read %q, %v", b[:n], err)
 		}
-		becomes(socket.Quiet)
-		said("more")
-		becomes(socket.Spoke)
+		becomes(Quiet)
+		say(t, other, "more")
+		becomes(Spoke)
 		read(4)
-		becomes(socket.Quiet)
+		becomes(Quiet)
 		if err := other.Close(); err != nil {
 			t.Error(err)
 		}
-		becomes(socket.Closed)
+		becomes(Closed)
 	})
 }

@@ -189,15 +189,3 @@ func TestLook(t *testing.T) {
 	ours.Close()
 	want("closed by ourselves", Closed)
 }
-
-// each runs a test with a descriptor and without one.
-func each(t *testing.T, test func(t *testing.T, ours *Conn, theirs net.Conn)) {
-	t.Run("socket", func(t *testing.T) {
-		ours, theirs := pair(t)
-		test(t, ours, theirs)
-	})
-	t.Run("pipe", func(t *testing.T) {
-		ours, theirs := pipe(t)
-		test(t, ours, theirs)
-	})
-}
