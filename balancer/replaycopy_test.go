@@ -51,6 +51,38 @@ func TestReplayCopyIsAWindow(t *testing.T) {
 	})
 }
 
+// TestWideWindowsLeaveHalf of the memory to copies: messages that are too large for one
+// take wide windows out of the other half only, then windows that cost nothing of it,
+// and give back what they took.
+func TestWideWindowsLeaveHalf(t *testing.T) {
+	budget := new(replayBudget)
+	budget.limit.Store(4*wideWindow + wideWindow/2)
+	var copies [4]replayCopy
+	for i := range copies {
+		c := &copies[i]
+		c.reset(budget, largePiece, 2*largePiece)
+		for c.limit >= 0 { // until it is a window
+			c.took(len(c.space(c.total)))
+		}
+		want := wideWindow
+		if i > 1 {
+			want = window
+		}
+		if got := len(*c.pieces[0].buf); got != want {
+			t.Errorf("message %d goes through %d octets, want %d", i, got, want)
+		}
+	}
+	if used := budget.used.Load(); used != 2*wideWindow {
+		t.Errorf("%d octets in use, want %d", used, 2*wideWindow)
+	}
+	for i := range copies {
+		copies[i].release()
+	}
+	if used := budget.used.Load(); used != 0 {
+		t.Errorf("%d octets still in use", used)
+	}
+}
+
 // takeIn copies some of p in, or has it as if it had been read there.
 func takeIn(rt *rapid.T, c *replayCopy, p []byte, sent int64) int {
 	if rapid.Bool().Draw(rt, "copied") {
