@@ -90,7 +90,7 @@ func (t *transaction) attach(u *upstream) {
 	t.spare = attempt{upstream: u, refusal: t.spare.refusal}
 	t.spare.refusal.Reset()
 	t.at = &t.spare
-	if u.Client().Addr.Port() != 0 {
+	if u.Told() && u.Client().Addr.Port() != 0 {
 		u.only = t.s
 	}
 	t.rec.Backend = u.backend.ID().Name

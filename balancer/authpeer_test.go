@@ -59,11 +59,7 @@ type strung struct {
 
 func newPuppet(t testing.TB, name string, config *tls.Config, offers ...string) *puppet {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &puppet{name: name, config: config, ln: ln, came: make(chan *strung, 16), offers: offers}
+	p := &puppet{name: name, config: config, ln: loopback(t), came: make(chan *strung, 16), offers: offers}
 	p.wg.Go(p.accept)
 	t.Cleanup(p.close)
 	return p

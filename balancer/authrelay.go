@@ -35,15 +35,15 @@ type authRelay struct {
 
 // relayAuth finds a connector and has it decide.
 func (s *session) relayAuth(auth smtp.Auth) {
-	t := s.srv.txs.Get().(*transaction)
-	t.s, t.id, t.began = s, s.id, time.Now()
+	t := s.borrow()
+	t.id = s.id
 	t.rec = Record{Rcpts: t.rec.Rcpts[:0], Tries: t.rec.Tries[:0], Reply: t.rec.Reply}
 	t.req = policies.Request{Client: s.client.Addr()}
 	r := &authRelay{s: s, t: t, auth: auth}
 	if p := s.front.authPool(); p != nil {
 		t.way = &policies.Way{Targets: []policies.Target{{Pool: p.Name}}}
 	}
-	if r.open(time.Now().Add(totalAuth)) {
+	if r.open(t.now.Add(totalAuth)) {
 		r.converse()
 	}
 	r.close()

@@ -108,11 +108,7 @@ type sender struct {
 }
 
 func dialSender(b testing.TB, addr string) *sender {
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = nc.Close() })
+	nc := connectTo(b, addr)
 	s := &sender{b: b, nc: nc, in: bufio.NewReaderSize(nc, 512), out: make([]byte, 0, 128)}
 	s.ask(1, "")
 	s.ask(1, ehlo)

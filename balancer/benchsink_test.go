@@ -19,11 +19,7 @@ type benchSink struct {
 
 func newBenchSink(b testing.TB) *benchSink {
 	b.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	s := &benchSink{ln: ln}
+	s := &benchSink{ln: loopback(b)}
 	s.all.Go(s.accept)
 	b.Cleanup(s.close)
 	return s

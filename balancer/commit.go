@@ -14,7 +14,7 @@ import (
 // still moves the message; afterwards nothing is ever sent again (P9).
 func (c *content) finish() {
 	t := c.t
-	c.ended, c.endedAt = true, t.tick()
+	c.ended, c.endedAt = true, t.now
 	c.until = c.endedAt.Add(lastCommit)
 	t.rec.MessageID, t.rec.Bytes, t.s.lastSize = c.head.MessageID, c.size, c.size
 	for !c.decided() {

@@ -32,7 +32,6 @@ type content struct {
 
 // startContent starts the content of a transaction.
 func (t *transaction) startContent(raw bool) *content {
-	t.tick() // the sender may have taken its time
 	c := &t.store
 	head, pieces := c.head, c.copy
 	*c = content{t: t, raw: raw, head: head, copy: pieces}

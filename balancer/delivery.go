@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"weir/internal/backend"
-	"weir/internal/connector"
 	"weir/internal/smtp"
 )
 
@@ -19,7 +18,7 @@ func (c *content) byBdat(a *attempt) bool {
 // traced reports whether the connector is to get weir's Received line. One that was
 // told of the client when the connection was made adds its own for it (P33).
 func (c *content) traced(a *attempt) bool {
-	return c.t.s.front.Received == ReceivedAlways || a.Client() == (connector.Client{})
+	return c.t.s.front.Received == ReceivedAlways || !a.Told()
 }
 
 // push hands on what the connector has not got yet, and moves the transaction

@@ -3,24 +3,23 @@
 // connection, in the same way (tcpgate.go), and when it has greeted octets go both ways
 // as they come (tcp.go, package flow). What follows is smtp mode.
 //
-// A connection passes through it in one direction. [Server.Serve] accepts it and
-// makes a session, which a fiber carries to its end (crew.go); while it waits between
-// transactions it is parked, and there is none (hear.go). It asks the gate
-// whether its client may come in, and waits or shakes hands where it has to (edge.go,
-// edge_tls.go); then it reads verbs (verbs.go,
-// hear.go) and answers (say.go, offer.go). Who the client is a trusted proxy may know
-// better (edge_client.go). MAIL is checked and
-// held by a transaction; the first RCPT brings the way (way.go), which leads through
-// pools, tiers and what the policy says to the first candidate that has a place
-// (pick.go) and answers (attempt.go), on a kept connection or a new one (kept.go,
-// upstream.go, dial.go) that may carry this client's mail (identity.go) and offers
-// what the message needs (needs.go). The envelope goes over in groups (envelope.go, judge.go),
-// content streams through with a copy kept for a replay (content.go, intake.go,
-// replay.go, delivery.go; data.go and bdat.go say how much of it there is). The write of the terminator is the
-// commit point: before it any fault moves the transaction to the next candidate,
-// after it nothing is ever sent twice (commit.go). What the sender is told for each
-// fault stands in one place, fault.go, by the numbered rules of the relay's protocol,
-// P1 and on.
+// A connection passes through it in one direction. [Server.Serve] accepts it
+// (accept.go) and makes a session, which a fiber carries to its end (carry.go); while
+// it waits between transactions it is parked, and there is none (hear.go). It asks the
+// gate whether its client may come in, and waits or shakes hands where it has to
+// (edge.go, edge_tls.go); then it reads verbs (verbs.go, hear.go) and answers (say.go,
+// offer.go). Who the client is a trusted proxy may know better (edge_client.go). MAIL
+// is checked and held by a transaction; the first RCPT brings the way (way.go), which
+// leads through pools, tiers and what the policy says to the first candidate that has a
+// place (pick.go) and answers (attempt.go), on a kept connection or a new one (kept.go,
+// upstream.go, dial.go, dialfor.go) that may carry this client's mail (identity.go) and
+// offers what the message needs (needs.go). The envelope goes over in groups
+// (envelope.go, judge.go), content streams through with a copy kept for a replay
+// (content.go, intake.go, replay.go, delivery.go; data.go and bdat.go say how much of
+// it there is). The write of the terminator is the commit point: before it any fault
+// moves the transaction to the next candidate, after it nothing is ever sent twice
+// (commit.go). What the sender is told for each fault stands in one place, fault.go, by
+// the numbered rules of the relay's protocol, P1 and on.
 //
 // AUTH is no part of a transaction: it is relayed to a connector (auth.go,
 // authrelay.go, authdialogue.go), and the session stays on that connection for all

@@ -33,6 +33,7 @@ func (s *session) arrive() bool {
 func (s *session) introduce() bool {
 	if contains(s.front.Proxy, s.client.Addr()) {
 		said, err := s.hearProxy()
+		s.tick()
 		switch {
 		case err != nil && s.leaving():
 			s.finish("shutting down before the PROXY header was here")
@@ -98,7 +99,7 @@ func (s *session) enter() bool {
 	if s.anonymous() {
 		ask = s.listener.gate.EnterUnknown
 	}
-	entry := ask(s, s.client.Addr(), time.Now())
+	entry := ask(s, s.client.Addr(), s.now)
 	if entry.Visit == nil {
 		s.turnAway(entry.Refusal)
 		return false
@@ -171,7 +172,7 @@ func (s *session) outwait(delay time.Duration) bool {
 	}
 	s.atBoundary.Store(true)
 	seen := smtp.Quiet
-	err := s.listen(time.Now().Add(delay), func() (err error) {
+	err := s.listen(s.now.Add(delay), func() (err error) {
 		if seen, err = s.in.Await(); err == nil && seen == smtp.Quiet {
 			err = s.in.Fill() // it cannot be looked at
 		}
@@ -199,7 +200,7 @@ func (s *session) earlyTalk() {
 		s.readFailed(err)
 		return
 	}
-	s.visit.Offend(gate.EarlyTalker, time.Now())
+	s.visit.Offend(gate.EarlyTalker, s.now)
 	s.reply(554, enhanced(5, 5, 0), "Wait for the greeting before you speak")
 	s.finish("spoke before the greeting")
 }

@@ -57,7 +57,7 @@ func (s *session) onStartTLS(arg []byte) {
 func (s *session) handshake(patience time.Duration) bool {
 	conn := tls.Server(smtp.UnderTLS(s.raw), s.front.tls)
 	s.atBoundary.Store(true)
-	err := s.raw.SetDeadline(time.Now().Add(patience))
+	err := s.raw.SetDeadline(s.now.Add(patience))
 	switch {
 	case err != nil:
 	case s.leaving():
@@ -65,6 +65,7 @@ func (s *session) handshake(patience time.Duration) bool {
 	default:
 		err = s.shakeHands(conn)
 	}
+	s.tick()
 	s.atBoundary.Store(false)
 	if err != nil {
 		s.unsealed = true

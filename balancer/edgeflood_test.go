@@ -84,7 +84,7 @@ func honest(t *testing.T, b *bench, i int) {
 	}
 	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(ceiling))
-	s := &talker{t: t, nc: nc, in: bufio.NewReader(nc)}
+	s := newTalker(t, nc)
 	s.ask("", "220 *")
 	s.ask("HELO honest.test\r\n", "250 *")
 	if got := s.message(fmt.Sprintf("Subject: %d\r\n\r\ntext\r\n", i)); !strings.HasPrefix(got, "250") {

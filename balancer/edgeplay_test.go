@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -173,26 +172,12 @@ func (s *peer) seal(how string) error {
 	return nil
 }
 
-// dialFrom connects from a loopback address of the test's choice.
-func dialFrom(local, addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: ceiling}
-	if local != "" {
-		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(local)}
-	}
-	return d.Dial("tcp", addr)
-}
-
 // sealedTalker is a sender under TLS from the start.
 func (b *bench) sealedTalker(k *kit) *talker {
 	b.t.Helper()
-	nc, err := net.Dial("tcp", b.addr)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { _ = nc.Close() })
-	conn := tls.Client(nc, &tls.Config{RootCAs: k.roots, ServerName: "mx.test"})
+	conn := tls.Client(connectTo(b.t, b.addr), &tls.Config{RootCAs: k.roots, ServerName: "mx.test"})
 	if err := conn.Handshake(); err != nil {
 		b.t.Fatal(err)
 	}
-	return &talker{t: b.t, nc: conn, in: bufio.NewReader(conn)}
+	return newTalker(b.t, conn)
 }

@@ -1,7 +1,6 @@
 package balancer_test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
@@ -131,5 +130,5 @@ func (v *virtual) senderFrom(ip string) *talker {
 	ours, theirs := net.Pipe()
 	v.accept <- addressed{theirs, &net.TCPAddr{IP: net.ParseIP(ip), Port: 4711}}
 	v.t.Cleanup(func() { _ = ours.Close() })
-	return &talker{t: v.t, nc: ours, in: bufio.NewReader(ours)}
+	return newTalker(v.t, ours)
 }

@@ -52,7 +52,7 @@ func (p plan) at(i int) (step, int) {
 func (t *transaction) exchange(withData bool, limit time.Time) fault {
 	a := t.at
 	window := 1
-	if a.Capabilities().Has(backend.ExtPipelining) {
+	if a.Extensions()&backend.ExtPipelining != 0 {
 		window = maxGroup
 	}
 	p := plan{base: a.confirmed, repeat: len(t.accepted) - a.confirmed, group: len(t.wanted)}
@@ -139,13 +139,14 @@ func (t *transaction) appendMail(dst []byte, a *attempt) []byte {
 }
 
 // offeredBy returns what the parameters of commands to a connector may be.
-func offeredBy(a *attempt) smtp.Extensions { return smtp.Extensions(a.Capabilities().Ext) }
+func offeredBy(a *attempt) smtp.Extensions { return smtp.Extensions(a.Extensions()) }
 
 // skip reads the answers to commands that were sent in the same group as one
 // that failed, so that the connection stays in step.
 func (t *transaction) skip(a *attempt, n int) {
 	var reply smtp.Reply
-	deadline := time.Now().Add(goodbye)
+	deadline := t.now.Add(goodbye)
+	defer t.tick()
 	for range n {
 		err := a.ReadReply(&reply, deadline)
 		if reply.Class() >= 4 {
@@ -184,7 +185,12 @@ func (t *transaction) await(stage backend.Stage, limit time.Time, sendErr error)
 		deadline = now.Add(p)
 	}
 	err := a.ReadReply(&t.reply, deadline)
-	t.took(a.backend, stage, t.tick().Sub(now))
+	if a.Waited() {
+		t.tick()
+	} else {
+		t.instant()
+	}
+	t.took(a.backend, stage, t.now.Sub(now))
 	if err != nil && sendErr != nil {
 		err = sendErr // the reason why there was no answer
 	}

@@ -3,7 +3,6 @@ package balancer_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -27,65 +26,28 @@ import (
 // test's; all listeners of the config are served, and their addresses returned.
 func (b *bench) startOnFibers(recorder balancer.Recorder) (addrs []string) {
 	b.t.Helper()
-	b.registry = backend.NewRegistry(nil)
-	b.setPools(0)
-	for _, name := range b.names {
-		b.setHealth(name, backend.HealthUp)
-	}
-	b.registry.SetStarted()
 	fibers := new(fiber.Group)
-	server, err := balancer.New(b.cfg, balancer.Deps{
-		Registry: b.registry, Observer: b.witness, Recorder: recorder, Materials: b.materials(), Fibers: fibers,
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
+	b.setUp(0, recorder, fibers)
+	listeners := map[string]net.Listener{}
 	for _, l := range b.cfg.Listeners {
 		ln := watchedSocket(b.t, fibers)
 		addrs = append(addrs, ln.Addr().String())
-		wg.Go(func() { _ = server.Serve(ctx, l.Name, ln) })
+		listeners[l.Name] = ln
 	}
-	wg.Go(func() { _ = server.Run(ctx) })
-	b.server, b.addr = server, addrs[0]
-	b.stop = sync.OnceFunc(func() {
-		grace, done := context.WithTimeout(ctx, ceiling)
-		defer done()
-		if err := server.Shutdown(grace); err != nil {
-			b.t.Errorf("shutting down: %v", err)
-		}
-		cancel()
-		wg.Wait()
-		fibers.Close()
-	})
+	b.addr = addrs[0]
+	b.run(listeners)
+	b.t.Cleanup(fibers.Close)
 	b.t.Cleanup(b.stop)
 	return addrs
 }
 
 func watchedSocket(t testing.TB, fibers *fiber.Group) net.Listener {
 	t.Helper()
-	opened, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := fibers.Listen(opened)
+	ln, err := fibers.Listen(loopback(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ln
-}
-
-// dialFrom connects a sender from a loopback address.
-func (b *bench) dialFrom(local string) *talker {
-	b.t.Helper()
-	nc, err := dialFrom(local, b.addr)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { _ = nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(2 * ceiling))
-	return &talker{t: b.t, nc: nc, in: bufio.NewReader(nc)}
 }
 
 // heardOut reads up to the end of the connection.
@@ -345,23 +307,11 @@ func TestEarlyVerdictOfOneThatReadsNothing(t *testing.T) {
 // join has the mule be the first that is asked, and the bench's own connectors after it.
 func (b *bench) join(m *mule) {
 	b.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	ln := loopback(b.t)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_ = nc.(*net.TCPConn).SetReadBuffer(64 << 10)
-			wg.Go(func() {
-				defer nc.Close()
-				m.serve(nc)
-			})
-		}
+	serveEach(ln, &wg, func(nc *net.TCPConn) {
+		_ = nc.SetReadBuffer(64 << 10)
+		m.serve(nc)
 	})
 	b.t.Cleanup(func() {
 		b.stop() // which ends what it serves
@@ -408,17 +358,11 @@ func (p *pushing) untilStuck(size int) {
 // ended waits for the n-th session to be recorded, which has ended for a reason.
 func (w *witness) ended(t *testing.T, n int, reason string) balancer.SessionRecord {
 	t.Helper()
-	waitFor(t, "the session to be recorded", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.sessions) >= n
-	})
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := like(w.sessions[n-1].Reason, reason); err != nil {
+	rec := w.session(t, n)
+	if err := like(rec.Reason, reason); err != nil {
 		t.Error(err)
 	}
-	return w.sessions[n-1]
+	return rec
 }
 
 // unrest reloads the config and disables a connector now and then, until that is done.

@@ -17,6 +17,7 @@ import (
 	"weir/internal/backend"
 	"weir/internal/connector"
 	"weir/internal/faulty"
+	"weir/internal/fiber"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -91,39 +92,50 @@ func (b *bench) pool() *balancer.PoolConfig         { return &b.cfg.Pools[0] }
 // start runs the balancer; the test's end stops it and waits for everything.
 func (b *bench) start(maxConnections int) {
 	b.t.Helper()
+	b.setUp(maxConnections, b.witness, nil)
+	ln := loopback(b.t)
+	b.addr = ln.Addr().String()
+	b.run(map[string]net.Listener{"inbound": ln})
+	b.t.Cleanup(b.stop)
+}
+
+// setUp makes the registry, with all connectors up, and the balancer, which does not run yet.
+func (b *bench) setUp(maxConnections int, recorder balancer.Recorder, fibers *fiber.Group) {
+	b.t.Helper()
 	b.registry = backend.NewRegistry(nil)
 	b.setPools(maxConnections)
 	for _, name := range b.names {
 		b.setHealth(name, backend.HealthUp)
 	}
 	b.registry.SetStarted()
+	b.witness.deaf = b.deaf
 	server, err := balancer.New(b.cfg, balancer.Deps{
-		Registry: b.registry, Observer: b.witness, Recorder: b.witness,
-		Materials: b.materials(),
+		Registry: b.registry, Observer: b.witness, Recorder: recorder,
+		Materials: b.materials(), Fibers: fibers,
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.witness.deaf = b.deaf
-	b.server, b.addr = server, ln.Addr().String()
+	b.server = server
+}
+
+// run serves listeners, by their names, until the bench is stopped.
+func (b *bench) run(listeners map[string]net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = server.Serve(ctx, "inbound", ln) })
-	wg.Go(func() { _ = server.Run(ctx) })
+	for name, ln := range listeners {
+		wg.Go(func() { _ = b.server.Serve(ctx, name, ln) })
+	}
+	wg.Go(func() { _ = b.server.Run(ctx) })
 	b.stop = sync.OnceFunc(func() {
 		grace, done := context.WithTimeout(ctx, ceiling)
 		defer done()
-		if err := server.Shutdown(grace); err != nil {
+		if err := b.server.Shutdown(grace); err != nil {
 			b.t.Errorf("shutting down: %v", err)
 		}
 		cancel()
 		wg.Wait()
 	})
-	b.t.Cleanup(b.stop)
 }
 
 // setPools tells the registry of the config's pools and of who is in them.
@@ -240,6 +252,19 @@ func (w *witness) records() []balancer.Record {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]balancer.Record(nil), w.transactions...)
+}
+
+// session waits for the n-th session (from 1) to be recorded.
+func (w *witness) session(t testing.TB, n int) balancer.SessionRecord {
+	t.Helper()
+	waitFor(t, fmt.Sprintf("session %d to be recorded", n), func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.sessions) >= n
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sessions[n-1]
 }
 
 // count returns how many transactions were recorded.

@@ -15,7 +15,6 @@ import (
 // already, and returns the next command. [errParked] means that the session is to be
 // left, and resumed.
 func (s *session) readCommand() ([]byte, error) {
-	s.slack = s.front.Timeouts.Data
 	deadline := s.parked
 	if s.parked = (time.Time{}); deadline.IsZero() {
 		if _, here := s.in.PeekCommand(); here && len(s.out) < maxReplies {
@@ -94,19 +93,22 @@ func (s *session) listen(deadline time.Time, read func() error) error {
 			return errLeaving
 		}
 		if s.tx != nil && s.tx.expelled() {
-			start := time.Now()
+			start := s.now
 			s.tx.moveOut()
-			deadline = deadline.Add(time.Since(start)) // that was none of the sender's time
+			deadline = deadline.Add(s.tick().Sub(start)) // that was none of the sender's time
 			continue
 		}
-		if err := read(); err == nil || !connector.IsTimeout(err) || !time.Now().Before(deadline) {
+		start := s.now
+		err := read()
+		s.slack -= s.tick().Sub(start) // of content; each command begins with all of it
+		if err == nil || !connector.IsTimeout(err) || !s.now.Before(deadline) {
 			return err
 		}
 	}
 }
 
 func (s *session) commandDeadline(timeout time.Duration) time.Time {
-	deadline := time.Now().Add(timeout)
+	deadline := s.now.Add(timeout)
 	if age := s.front.Limits.Session; age > 0 && s.tx == nil && s.began.Add(age).Before(deadline) {
 		return s.began.Add(age)
 	}
@@ -162,7 +164,7 @@ func (s *session) readFailed(err error) {
 
 func (s *session) expired() bool {
 	age := s.front.Limits.Session
-	return age > 0 && s.tx == nil && time.Since(s.began) >= age
+	return age > 0 && s.tx == nil && s.now.Sub(s.began) >= age
 }
 
 // tooOld ends a session that has reached its age limit.

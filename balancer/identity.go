@@ -62,10 +62,11 @@ func (t *transaction) forwarded(a *attempt, answers int, limit time.Time, sendEr
 // for one that can: what it says on this connection is less than what it was last
 // seen to offer (P31). Empty: it can.
 func (t *transaction) lacks(u *upstream) string {
-	needs, caps := t.req.Needs, u.Capabilities()
+	needs := t.req.Needs
 	if needs.Ext == 0 && needs.Size == 0 {
 		return ""
 	}
+	caps := u.Capabilities()
 	caps.Known = true // it has said what it has, be it nothing
 	if c := (policies.Candidate{Capabilities: caps}); c.Serves(needs) {
 		return ""

@@ -88,9 +88,10 @@ func (c *content) held() int {
 func (c *content) soon(p []byte) (n int, ok bool) {
 	s := c.t.s
 	if c.hold.IsZero() {
-		c.hold = time.Now().Add(holdBack)
+		c.hold = s.now.Add(holdBack)
 	}
 	n, err := s.in.FillIntoBy(p, c.hold)
+	s.tick()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.slack -= holdBack
 		return 0, false
@@ -178,10 +179,8 @@ func (s *session) readMore(p []byte) (n int, ok bool) {
 		s.finish("lost in the content")
 		return 0, false
 	}
-	err := s.listen(time.Now().Add(s.slack), func() (err error) {
-		start := time.Now()
+	err := s.listen(s.now.Add(s.slack), func() (err error) {
 		n, err = s.fill(p)
-		s.slack -= time.Since(start)
 		return err
 	})
 	s.earn(n)

@@ -1,10 +1,6 @@
 package balancer
 
-import (
-	"time"
-
-	"weir/internal/backend"
-)
+import "weir/internal/backend"
 
 // How a connector's answers to the envelope are taken in.
 
@@ -112,8 +108,9 @@ func (t *transaction) anyAccepted() bool {
 // closed all the same.
 func (t *transaction) closeUnwanted(a *attempt) {
 	a.SetPending(append(a.Pending(), ".\r\n"...))
-	if a.Flush(time.Now().Add(goodbye)) == nil {
-		_ = a.ReadReply(&t.reply, time.Now().Add(goodbye))
+	if a.Flush(t.now.Add(goodbye)) == nil {
+		_ = a.ReadReply(&t.reply, t.tick().Add(goodbye))
 	}
+	t.tick()
 	a.spoiled = true
 }

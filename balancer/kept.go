@@ -46,7 +46,7 @@ func (p *pool) takeKept(b *backend.Backend, client *connector.Client) (u *upstre
 	defer p.mu.Unlock()
 	kept := p.idle[b]
 	i := len(kept) - 1
-	for i >= 0 && !kept[i].Serves(*client) {
+	for i >= 0 && !kept[i].Serves(client) {
 		i--
 	}
 	if serves = i >= 0; !serves {
@@ -80,12 +80,12 @@ func (p *pool) putBack(u *upstream) (out *upstream) {
 	defer p.mu.Unlock()
 	// Both are looked at under the lock, or the last tidy could miss this one.
 	over := u.only != nil && u.only.over.Load()
-	if over || p.Reuse.MaxIdle == 0 || p.retired || p.srv.draining.Load() {
+	if over || p.Reuse.MaxIdle == 0 || p.retired.Load() || p.srv.draining.Load() {
 		return u
 	}
 	kept := p.idle[u.backend]
 	if len(kept) >= p.Reuse.MaxIdle {
-		if u.Client() == (connector.Client{}) {
+		if !u.Told() {
 			return u
 		}
 		out = kept[0]
@@ -131,7 +131,7 @@ func (p *pool) forget(s *session) {
 func (p *pool) tidy(now time.Time) {
 	var gone []*upstream
 	p.mu.Lock()
-	closing := p.retired || p.srv.draining.Load()
+	closing := p.retired.Load() || p.srv.draining.Load()
 	for b, kept := range p.idle {
 		fit := kept[:0]
 		for _, u := range kept {

@@ -5,31 +5,11 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"strings"
-	"syscall"
-	"testing"
 
 	"weir/internal/smtp"
 )
-
-// socketPair is a connection with descriptors at both ends, and without ports.
-func socketPair(t testing.TB) (net.Conn, net.Conn) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ends [2]net.Conn
-	for i, fd := range fds {
-		file := os.NewFile(uintptr(fd), "pair")
-		if ends[i], err = net.FileConn(file); err != nil {
-			t.Fatal(err)
-		}
-		_ = file.Close()
-	}
-	return ends[0], ends[1]
-}
 
 // parrot is a connector that answers each command with the next line of its
 // script, whatever that is: a line whose fourth octet is "-" brings the next with

@@ -29,7 +29,7 @@ type choice struct {
 // pick takes a place at the next candidate. It waits in a pool's queue for one of
 // those that come first when these are all at their limit.
 func (t *transaction) pick(limit time.Time) *backend.Backend {
-	if len(t.asked) >= maxCandidates || !t.tick().Before(limit) {
+	if len(t.asked) >= maxCandidates || !t.now.Before(limit) {
 		return nil // who is asked without time to answer would be blamed for it
 	}
 	b, full := t.tryPick()

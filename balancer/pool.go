@@ -24,7 +24,7 @@ type pool struct {
 	seen atomic.Pointer[sight] // what view has found last
 
 	mu      sync.Mutex
-	retired bool                             // a reload has put it out of use
+	retired atomic.Bool                      // a reload has put it out of use; set under the lock
 	idle    map[*backend.Backend][]*upstream // last in, first out
 	waiting waiters
 }
@@ -93,9 +93,7 @@ func (p *pool) latest() *pool {
 // removed reports whether a reload has left no pool of this name.
 func (p *pool) removed() bool {
 	p = p.latest()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.retired && p.next.Load() == nil
+	return p.retired.Load() && p.next.Load() == nil
 }
 
 // replaced reports whether a reload has put another pool in its place, or none.
@@ -108,7 +106,7 @@ func (p *pool) retire(next *pool) {
 		p.next.Store(next)
 	}
 	p.mu.Lock()
-	p.retired = true
+	p.retired.Store(true)
 	p.mu.Unlock()
 	p.tidy(time.Now())
 }

@@ -79,7 +79,7 @@ func (p *pool) enqueue(w *waiter, c *choice) {
 	}
 	p.waiting.list = slices.Insert(p.waiting.list, i, w)
 	p.waiting.n.Add(1)
-	if p.retired {
+	if p.retired.Load() {
 		w.wake()
 	}
 }

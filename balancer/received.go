@@ -3,6 +3,7 @@ package balancer
 import (
 	"crypto/tls"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,7 +27,26 @@ func (t *transaction) appendReceived(b []byte, now time.Time) []byte {
 	b = append(append(b, "\r\n\tby "...), s.front.hostname...)
 	b = append(append(append(b, ' '), s.front.token...), " with "...)
 	b = append(append(append(t.appendWith(b), " id "...), t.id...), ";\r\n\t"...)
-	return append(now.AppendFormat(b, time.RFC1123Z), "\r\n"...)
+	return append(s.srv.dates.append(b, now), "\r\n"...)
+}
+
+// dates keeps the date of the present second: to write it anew for each message takes as
+// long as all the rest of the line. The zero value is ready for use.
+type dates struct{ last atomic.Pointer[date] }
+
+type date struct {
+	second int64 // Unix time
+	text   string
+}
+
+// append appends the date and time of now (RFC 5322 section 3.3).
+func (d *dates) append(b []byte, now time.Time) []byte {
+	last := d.last.Load()
+	if second := now.Unix(); last == nil || last.second != second {
+		last = &date{second, now.Format(time.RFC1123Z)}
+		d.last.Store(last)
+	}
+	return append(b, last.text...)
 }
 
 // appendWith appends the protocol by which the message has come, by the names of

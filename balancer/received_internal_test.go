@@ -33,6 +33,24 @@ func TestP33With(t *testing.T) {
 	}
 }
 
+func TestDates(t *testing.T) {
+	var d dates
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		after time.Duration
+		want  string
+	}{
+		{0, "Sun, 22 Nov 2026 12:00:00 +0000"},
+		{999 * time.Millisecond, "Sun, 22 Nov 2026 12:00:00 +0000"},
+		{time.Second, "Sun, 22 Nov 2026 12:00:01 +0000"},
+		{-time.Second, "Sun, 22 Nov 2026 11:59:59 +0000"},
+	} {
+		if got := string(d.append(nil, at.Add(test.after))); got != test.want {
+			t.Errorf("after %v it is %s, want %s", test.after, got, test.want)
+		}
+	}
+}
+
 // P33: whatever a sender calls itself, the line is one header field, of which it
 // can only fill in one word, and no longer than what SIZE makes room for.
 func TestP33ReceivedLine(t *testing.T) {
@@ -42,7 +60,7 @@ func TestP33ReceivedLine(t *testing.T) {
 		"": "unknown", long + "h": "unknown", "a\r\nX-Bad: b": "unknown", "a b": "unknown", "a(b": "unknown", "a;b": "unknown", "ä": "unknown",
 	} {
 		s := &session{
-			helo: helo, extended: true, client: netip.MustParseAddrPort("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff%eth0]:65535"),
+			srv: &Server{}, helo: helo, extended: true, client: netip.MustParseAddrPort("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff%eth0]:65535"),
 			front:   &front{hostname: long, token: "(weir/" + long + ")"},
 			secured: &secured{version: tls.VersionTLS12, cipher: tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256},
 		}

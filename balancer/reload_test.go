@@ -49,10 +49,7 @@ func (b *bench) reload(change func(*balancer.Config)) {
 // serveOn serves a listener on one more socket, until the test ends.
 func (b *bench) serveOn(name string) (ln net.Listener, ended <-chan error) {
 	b.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	ln = loopback(b.t)
 	done := make(chan error, 1)
 	go func() { done <- b.server.Serve(context.Background(), name, ln) }()
 	b.t.Cleanup(func() { _ = ln.Close() })

@@ -56,11 +56,13 @@ func (s *session) send(last bool) error {
 	gone := s.tarpit()
 	s.standBack()
 	s.raw.Have(socket.Patience{Within: s.front.Timeouts.Command})
-	write := s.nc.Write
+	var err error
 	if last && s.nc == net.Conn(s.raw) {
-		write = s.raw.WriteLast
+		_, err = s.raw.WriteLast(s.out)
+	} else {
+		_, err = s.nc.Write(s.out)
 	}
-	_, err := write(s.out)
+	s.tick()
 	s.deaf = err != nil
 	if err == nil {
 		err = gone // it may listen still, if it has only ended its half
@@ -107,7 +109,7 @@ func (s *session) complain(code int, enh smtp.EnhancedCode, text string) {
 func (s *session) erred() {
 	s.errors++
 	if limit := s.front.Limits.Errors; limit > 0 && s.errors >= limit {
-		s.visit.Offend(gate.TooManyErrors, time.Now())
+		s.visit.Offend(gate.TooManyErrors, s.now)
 		s.reply(421, enhanced(4, 7, 0), "Too many errors")
 		s.finish("too many errors")
 	}

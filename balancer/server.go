@@ -42,6 +42,7 @@ type Server struct {
 	budget    replayBudget
 	setup     atomic.Pointer[setup]
 	txs       sync.Pool // of *transaction
+	dates     dates
 	flows     *flow.Carrier
 	fibers    *fiber.Group
 	draining  atomic.Bool

@@ -22,6 +22,7 @@ const maxCommand = 2048
 // session is one sender's connection. One fiber or goroutine at a time runs it; only wake, expel,
 // makeRoom and abort are called by others.
 type session struct {
+	clock
 	srv      *Server
 	listener *listener
 	front    *front       // how the listener treats it; looked at anew at each MAIL
@@ -49,7 +50,7 @@ type session struct {
 	putOff    bool          // MAIL was refused by weir: what was pipelined behind it is no error of the sender's
 	deaf      bool          // the sender takes no replies any more
 	timeout   time.Duration // for the next command
-	slack     time.Duration // how long the sender may still let weir wait for content: it grows with what comes
+	slack     time.Duration // behind the present command: how long the sender may still let weir wait for content: it grows with what comes
 
 	// The edge: see edge.go, edge_tls.go, edge_client.go.
 	visit     *gate.Visit[*session] // nil: not inside
@@ -80,12 +81,13 @@ type session struct {
 
 func newSession(srv *Server, l *listener, nc net.Conn) *session {
 	raw := socket.New(nc)
+	began := time.Now()
 	return &session{
-		srv: srv, listener: l, front: l.front.Load(), raw: raw, nc: raw,
+		clock: clock{began}, srv: srv, listener: l, front: l.front.Load(), raw: raw, nc: raw,
 		in:     smtp.NewReader(raw, srv.buffers),
 		id:     newID(),
 		client: addrPort(nc.RemoteAddr()),
-		began:  time.Now(),
+		began:  began,
 	}
 }
 
@@ -122,6 +124,7 @@ func (s *session) leaving() bool {
 
 // farewell ends the session in words, because weir wants it so.
 func (s *session) farewell() {
+	s.tick() // it may have been parked for long
 	if s.forsaken() {
 		s.reply(421, enhanced(4, 3, 2), "The connector is not available any more, connect again")
 		s.finish("connector lost")
@@ -196,7 +199,7 @@ func (s *session) serve() (over bool) {
 		if errors.Is(err, errParked) {
 			return false
 		}
-		s.timeout = s.front.Timeouts.Command
+		s.timeout, s.slack = s.front.Timeouts.Command, s.front.Timeouts.Data
 		if err != nil {
 			s.settle()
 		}

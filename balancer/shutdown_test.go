@@ -1,7 +1,6 @@
 package balancer_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -109,11 +108,8 @@ func (b *bench) asksRcpt() *talker {
 
 // neverReads sends commands until nothing more is taken, and reads no reply.
 func (b *bench) neverReads() net.Conn {
-	nc, err := net.Dial("tcp", b.addr)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	_ = nc.(*net.TCPConn).SetReadBuffer(4 << 10)
+	nc := connectTo(b.t, b.addr)
+	_ = nc.SetReadBuffer(4 << 10)
 	commands := []byte("HELO client.test\r\n" + strings.Repeat("NOOP\r\n", 10000))
 	for {
 		_ = nc.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
@@ -130,12 +126,7 @@ func TestSenderNeverReads(t *testing.T) {
 	b.start(0)
 	nc := b.neverReads()
 	defer nc.Close()
-	waitFor(t, "the session to end", func() bool {
-		b.witness.mu.Lock()
-		defer b.witness.mu.Unlock()
-		return len(b.witness.sessions) == 1
-	})
-	if reason := b.witness.sessions[0].Reason; !strings.HasPrefix(reason, "replies were not taken") {
+	if reason := b.witness.session(t, 1).Reason; !strings.HasPrefix(reason, "replies were not taken") {
 		t.Errorf("it ended because: %s", reason)
 	}
 	b.leavesNothing()
@@ -175,7 +166,7 @@ func TestLateComer(t *testing.T) {
 		synctest.Wait()
 		ours, theirs := net.Pipe()
 		v.late <- theirs
-		late := &talker{t: t, nc: ours, in: bufio.NewReader(ours)}
+		late := newTalker(t, ours)
 		late.ask("", "421 4.3.2 Service is shutting down *")
 		_ = ours.Close()
 		holder.ask("RSET\r\n", "250 *")

@@ -50,16 +50,26 @@ func (s *talker) envelope() {
 	s.ask("RCPT TO:<to@mx.test>\r\n", "250 *")
 }
 
+func newTalker(t testing.TB, nc net.Conn) *talker {
+	return &talker{t: t, nc: nc, in: bufio.NewReader(nc)}
+}
+
 // dial connects a sender over loopback.
 func (b *bench) dial() *talker {
 	b.t.Helper()
-	nc, err := net.DialTimeout("tcp", b.addr, ceiling)
+	return b.dialFrom("")
+}
+
+// dialFrom connects a sender from a loopback address; "" leaves it to the system.
+func (b *bench) dialFrom(local string) *talker {
+	b.t.Helper()
+	nc, err := dialFrom(local, b.addr)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = nc.Close() })
 	_ = nc.SetDeadline(time.Now().Add(2 * ceiling))
-	return &talker{t: b.t, nc: nc, in: bufio.NewReader(nc)}
+	return newTalker(b.t, nc)
 }
 
 // message sends a whole message and returns the answer to it.

@@ -19,7 +19,7 @@ func (s *session) tarpit() error {
 	if s.visit == nil || s.upstream.Load() != nil {
 		return nil
 	}
-	return s.pause(s.visit.Delay(time.Now()))
+	return s.pause(s.visit.Delay(s.now))
 }
 
 // pause waits, unless the session is to end, wherever it is in its dialogue: makeRoom
@@ -31,7 +31,7 @@ func (s *session) pause(d time.Duration) error {
 	}
 	s.held.Store(true)
 	defer s.held.Store(false)
-	for until := time.Now().Add(d); ; {
+	for until := s.now.Add(d); ; {
 		if err := s.raw.SetReadDeadline(until); err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func (s *session) pause(d time.Duration) error {
 			return io.EOF
 		case !connector.IsTimeout(err):
 			return err
-		case !time.Now().Before(until) || s.srv.base.Err() != nil:
+		case !s.tick().Before(until) || s.srv.base.Err() != nil:
 			return nil
 		}
 	}

@@ -1,7 +1,6 @@
 package balancer_test
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"net/netip"
@@ -140,7 +139,7 @@ func TestP1TarpitMakesRoom(t *testing.T) {
 	}
 	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(ceiling))
-	(&talker{t: t, nc: nc, in: bufio.NewReader(nc)}).ask("", "220 *")
+	newTalker(t, nc).ask("", "220 *")
 	waitFor(t, "one to make room", func() bool { return b.inside() == 3 })
 	b.waitHeld(2)
 	for _, s := range held {

@@ -1,7 +1,6 @@
 package balancer_test
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net"
@@ -27,14 +26,7 @@ func newPassing(t testing.TB, names ...string) *bench {
 // passage waits for the n-th connection (from 1) to be recorded.
 func (w *witness) passage(t testing.TB, n int) (balancer.SessionRecord, balancer.Passage) {
 	t.Helper()
-	waitFor(t, "the connection to be recorded", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.sessions) >= n
-	})
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	rec := w.sessions[n-1]
+	rec := w.session(t, n)
 	if rec.Passage == nil {
 		t.Fatal("nothing is recorded of where the connection was passed to")
 	}
@@ -51,23 +43,11 @@ func (w *witness) at(name string) []observed {
 // peer is a connector of the test's own, the only one in the pool.
 func (b *bench) peer(serve func(*net.TCPConn)) {
 	b.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	ln := loopback(b.t)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_ = nc.SetDeadline(time.Now().Add(ceiling))
-			wg.Go(func() {
-				defer nc.Close()
-				serve(nc.(*net.TCPConn))
-			})
-		}
+	serveEach(ln, &wg, func(nc *net.TCPConn) {
+		_ = nc.SetDeadline(time.Now().Add(ceiling))
+		serve(nc)
 	})
 	b.t.Cleanup(wg.Wait)
 	b.t.Cleanup(func() { _ = ln.Close() })
@@ -203,7 +183,7 @@ func TestTCPModeMakesRoom(t *testing.T) {
 	}
 	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(ceiling))
-	other := &talker{t: t, nc: nc, in: bufio.NewReader(nc)}
+	other := newTalker(t, nc)
 	other.ask("", "220 *")
 	other.ask("EHLO client.test\r\n", "250-a")
 	if rec, p := b.witness.passage(t, 1); rec.Reason != "made room for a client of a lighter network" || p.Backend != "a" {

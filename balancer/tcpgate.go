@@ -29,13 +29,13 @@ var errLeft = errors.New("connection closed behind the greeting")
 // there is none, or none that takes this sender: who was told why already.
 func (p *passage) find() *gateway {
 	s := p.s
-	t := s.srv.txs.Get().(*transaction)
+	t := s.borrow()
 	defer func() {
 		p.Tries = slices.Clone(t.rec.Tries)
 		t.forget()
 		s.srv.txs.Put(t)
 	}()
-	t.s, t.id, t.began = s, s.id, time.Now()
+	t.id = s.id
 	t.rec = Record{Tries: t.rec.Tries[:0], Rcpts: t.rec.Rcpts[:0], Reply: t.rec.Reply}
 	t.req = policies.Request{Client: s.client.Addr()}
 	limit := t.began.Add(totalGreeting)

@@ -26,12 +26,12 @@ const (
 // transaction is one MAIL with what belongs to it, from the sender's MAIL to the
 // answer to its content. It is lent to a session by the server.
 type transaction struct {
-	s     *session
-	pool  *pool // of the connector that has it, or had it last
-	id    string
-	began time.Time
-	now   time.Time // what it goes by between two waits, see tick
-	mail  smtp.Mail
+	*clock // the session's
+	s      *session
+	pool   *pool // of the connector that has it, or had it last
+	id     string
+	began  time.Time
+	mail   smtp.Mail
 
 	group     []recipient // gathered, not yet answered
 	wanted    []int       // those of the group that a connector is to answer
@@ -71,11 +71,18 @@ type recipient struct {
 
 func newTransaction() *transaction { return &transaction{} }
 
+// borrow lends the session a transaction.
+func (s *session) borrow() *transaction {
+	t := s.srv.txs.Get().(*transaction)
+	t.s, t.clock, t.began = s, &s.clock, s.now
+	return t
+}
+
 // begin opens a transaction.
 func (s *session) begin(mail smtp.Mail) {
-	t := s.srv.txs.Get().(*transaction)
+	t := s.borrow()
 	s.messages++
-	t.s, t.mail, t.began = s, mail, t.tick()
+	t.mail = mail
 	t.id = s.nextID()
 	t.rec = Record{
 		Session: s.id, ID: t.id, Listener: s.front.Name, Client: s.client, HELO: s.helo, Auth: s.auth.mechanism, TLS: s.tlsText(), Proxy: s.proxyText(),
@@ -91,13 +98,6 @@ func (s *session) begin(mail smtp.Mail) {
 func (s *session) nextID() string {
 	var space [32]byte
 	return string(strconv.AppendInt(append(append(space[:0], s.id...), '-'), int64(s.messages), 10))
-}
-
-// tick looks at the clock. It is called where a wait has ended, or may have; what
-// comes between two waits takes no time that anybody measures, and goes by t.now.
-func (t *transaction) tick() time.Time {
-	t.now = time.Now()
-	return t.now
 }
 
 // gather adds a recipient to the group.
@@ -228,7 +228,6 @@ func (t *transaction) abort() {
 
 // close gives everything back and has the transaction recorded.
 func (t *transaction) close(outcome Outcome) {
-	t.tick()
 	t.settleFailure()
 	if t.at != nil {
 		t.letGo()

@@ -62,7 +62,7 @@ func (u *upstream) fit(now time.Time) bool {
 
 func (u *upstream) withinBudget(now time.Time) bool {
 	r := u.pool.Reuse
-	if most := int(u.Capabilities().Limits.MailMax); most > 0 && u.mails >= most {
+	if most := int(u.Limits().MailMax); most > 0 && u.mails >= most {
 		return false // RFC 9422 section 4.1
 	}
 	return u.messages < r.Messages && u.refusals < maxRefusals &&

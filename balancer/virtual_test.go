@@ -212,5 +212,5 @@ func (v *virtual) sender() *talker {
 	ours, theirs := net.Pipe()
 	v.accept <- theirs
 	v.t.Cleanup(func() { _ = ours.Close() }) // before the balancer stops
-	return &talker{t: v.t, nc: ours, in: bufio.NewReader(ours)}
+	return newTalker(v.t, ours)
 }

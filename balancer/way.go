@@ -107,7 +107,7 @@ func (t *transaction) nobodyAnywhere() {
 // their own: a pool that has nobody, or refuses its recipients, keeps back nobody
 // else's. DATA goes with the last way only.
 func (t *transaction) answerGroup(withData bool) {
-	limit := t.tick().Add(totalRcpt)
+	limit := t.now.Add(totalRcpt)
 	t.catchUp()
 	for {
 		elsewhere := t.route()

@@ -88,6 +88,11 @@ func part(p netip.AddrPort, addr, port bool) netip.AddrPort {
 // adds its own Received line for it (P33).
 func (c *Conn) Client() Client { return c.client }
 
+// Told reports whether there is anything in [Conn.Client].
+func (c *Conn) Told() bool { return c.named && c.client != (Client{}) }
+
 // Serves reports whether the connection, as it is, may carry mail of a client: it
 // must be told nothing else of it than it was told already (P32).
-func (c *Conn) Serves(client Client) bool { return c.said.of(&client) == c.client }
+func (c *Conn) Serves(client *Client) bool {
+	return !c.named && c.said == 0 || c.said.of(client) == c.client
+}

@@ -32,6 +32,7 @@ type Conn struct {
 	keywords   []string // of all EHLOs
 	said       attributes
 	client     Client
+	waited     bool // see Waited
 	named      bool // the connector was told of a client
 	proxied    bool // a PROXY header goes in front of all else
 }
@@ -86,6 +87,13 @@ func (c *Conn) Banner() string { return c.banner }
 // certificate had to be verified: the next hop must be the one that was meant (RFC
 // 8689 section 4.2.1).
 func (c *Conn) Capabilities() backend.Capabilities { return c.caps }
+
+// Extensions returns those of [Conn.Capabilities], which is all that is asked for with
+// each message.
+func (c *Conn) Extensions() backend.Extension { return c.caps.Ext }
+
+// Limits returns those of [Conn.Capabilities].
+func (c *Conn) Limits() backend.Limits { return c.caps.Limits }
 
 // PlainCapabilities returns the same of the first EHLO.
 func (c *Conn) PlainCapabilities() backend.Capabilities { return c.plain }
@@ -172,13 +180,19 @@ func (c *Conn) Write(p []byte, progress time.Duration, until time.Time) (n int, 
 }
 
 // ReadReply reads the next reply, within the bounds of [smtp.Reader.ReadReply].
-func (c *Conn) ReadReply(reply *smtp.Reply, deadline time.Time) error {
-	err := c.awaitReply(deadline)
+func (c *Conn) ReadReply(reply *smtp.Reply, deadline time.Time) (err error) {
+	if c.waited = !c.in.HoldsReply(); c.waited {
+		err = c.awaitReply(deadline)
+	}
 	if err == nil {
 		err = c.in.ReadReply(reply)
 	}
 	return onlyWhole(reply, err)
 }
+
+// Waited reports whether the last reply that [Conn.ReadReply] has read may have been
+// waited for. Else it had come together with the one before.
+func (c *Conn) Waited() bool { return c.waited }
 
 // ReadAuthReply is [Conn.ReadReply] with room for a challenge of AUTH.
 func (c *Conn) ReadAuthReply(reply *smtp.Reply, deadline time.Time) error {

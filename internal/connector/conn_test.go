@@ -44,6 +44,9 @@ func TestPipelinedGroup(t *testing.T) {
 			t.Errorf("%s, %v; want %s", &reply, err, want)
 		}
 	}
+	if c.Waited() {
+		t.Error("the last of them had come with the others")
+	}
 }
 
 // What went wrong leaves no reply behind that could be taken for one.

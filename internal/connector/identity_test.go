@@ -79,7 +79,7 @@ func TestXCLIENT(t *testing.T) {
 			if reply := new(smtp.Reply); c.Do("NOOP", reply, later()) != nil || reply.Code != 250 {
 				t.Errorf("NOOP behind it: %s", reply)
 			}
-			if !c.Serves(test.client) {
+			if !c.Serves(&test.client) {
 				t.Error("it does not serve whom it was made for")
 			}
 			c.HangUp(later())
@@ -223,7 +223,7 @@ func TestPROXY(t *testing.T) {
 			if test.from != "" && (h.SourceAddr.String() != test.from || h.DestinationAddr.String() != test.to) {
 				t.Errorf("from %v to %v, want %s to %s", h.SourceAddr, h.DestinationAddr, test.from, test.to)
 			}
-			if (c.Client() == Client{}) != (test.client == Client{}) || !c.Serves(test.client) {
+			if (c.Client() == Client{}) != (test.client == Client{}) || !c.Serves(&test.client) {
 				t.Errorf("it is said to know %+v", c.Client())
 			}
 			checkTLVs(t, h, test.version == 2 && test.client.Version != 0)
@@ -281,7 +281,7 @@ func TestServes(t *testing.T) {
 		for name, change := range changes {
 			other := somebody()
 			change(&other)
-			if got, want := c.Serves(other), !strings.Contains(test.other+" ", name+" "); got != want {
+			if got, want := c.Serves(&other), !strings.Contains(test.other+" ", name+" "); got != want {
 				t.Errorf("%s told, another %s: it serves %v, want %v", told, name, got, want)
 			}
 		}
@@ -289,7 +289,7 @@ func TestServes(t *testing.T) {
 	// Made for weir's own sake, it is nobody else's where it could have been told.
 	address, _ := scripted(t, greets("ADDR")...)
 	c, err := xclientDialer(Client{}).Dial(t.Context(), address, later())
-	if err != nil || c.Serves(somebody()) || !c.Serves(Client{}) {
+	if other := somebody(); err != nil || c.Serves(&other) || !c.Serves(&Client{}) {
 		t.Errorf("%v", err)
 	}
 	c.Close()
@@ -299,7 +299,7 @@ func TestServesAllocatesNothing(t *testing.T) {
 	client := somebody()
 	c := &Conn{said: attrsProxyV2, client: attributes(attrsProxyV2).of(&client)}
 	if n := testing.AllocsPerRun(100, func() {
-		if !c.Serves(client) {
+		if !c.Serves(&client) {
 			t.Error("it does not serve")
 		}
 	}); n > 0 {
@@ -323,7 +323,7 @@ func TestForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := somebody()
-	if err := c.Forward(&client, "4bX2-0f7", later()); err != nil || !c.Serves(Client{}) || (c.Client() != Client{}) {
+	if err := c.Forward(&client, "4bX2-0f7", later()); err != nil || !c.Serves(&Client{}) || (c.Client() != Client{}) {
 		t.Errorf("%v; such a connection is anybody's", err)
 	}
 	err = c.Forward(&Client{}, "", later())

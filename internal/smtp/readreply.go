@@ -20,6 +20,13 @@ func (r *Reader) ReadReply(reply *Reply) error { return r.readReply(reply, maxRe
 // line may be as long as [MaxAuthLine].
 func (r *Reader) ReadAuthReply(reply *Reply) error { return r.readReply(reply, MaxAuthLine) }
 
+// HoldsReply reports whether a reply of one line, as most are, has been read completely
+// already.
+func (r *Reader) HoldsReply() bool {
+	buf := r.Buffered()
+	return len(buf) > 3 && buf[3] != '-' && bytes.IndexByte(buf, '\n') > 3
+}
+
 func (r *Reader) readReply(reply *Reply, limit int) error {
 	reply.Reset()
 	for n := 0; n < maxReplyLines; n++ {
