@@ -57,7 +57,7 @@ func (u *upstream) member() *backend.Member {
 
 // fit reports whether a kept connection is still in order.
 func (u *upstream) fit(now time.Time) bool {
-	return now.Sub(u.idleSince) < u.pool.Reuse.Idle && u.withinBudget(now) && u.Glance() == smtp.Quiet
+	return now.Sub(u.idleSince) < u.pool.Reuse.Idle && u.withinBudget(now) && u.Look() == smtp.Quiet
 }
 
 func (u *upstream) withinBudget(now time.Time) bool {
