@@ -73,7 +73,7 @@ func (c *content) received(o Outcome) Outcome {
 	tr := &t.at.backend.Traffic
 	tr.Messages.Add(1)
 	tr.Total.Observe(t.now.Sub(t.began))
-	if t.s.in.Glance() == smtp.Closed {
+	if t.s.in.Look() == smtp.Closed {
 		return DeliveredUnacknowledged // nobody is left to tell (P12)
 	}
 	return Delivered

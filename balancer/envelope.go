@@ -76,7 +76,7 @@ func (t *transaction) exchange(withData bool, limit time.Time) fault {
 func (t *transaction) talk(a *attempt, p plan, from, n int, limit time.Time) fault {
 	first, _ := p.at(from)
 	t.s.standBack()
-	if a.mailed && a.Glance() != smtp.Quiet {
+	if a.mailed && a.Look() != smtp.Quiet {
 		return t.unasked(stepStages[first], limit)
 	}
 	forwards, f := t.forward(a, first, n == 1, limit)

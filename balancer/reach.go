@@ -80,7 +80,7 @@ func (t *transaction) openContent(limit time.Time) fault {
 	if a.opened || a.refusal.Code != 0 || t.content.byBdat(a) {
 		return t.refusedContent(a)
 	}
-	if a.Glance() != smtp.Quiet {
+	if a.Look() != smtp.Quiet {
 		return t.unasked(stepStages[stepData], limit)
 	}
 	a.SetPending(append(a.Pending(), "DATA\r\n"...))

@@ -220,10 +220,6 @@ func onlyWhole(reply *smtp.Reply, err error) error {
 // a connection is used again and before a terminator is written it must be.
 func (c *Conn) Look() smtp.Attention { return c.in.Look() }
 
-// Glance is [Conn.Look] for where nothing is lost yet if the other side has spoken or gone
-// this very moment; see [socket.Conn.Glance].
-func (c *Conn) Glance() smtp.Attention { return c.in.Glance() }
-
 // Left reports, without waiting, whether the connector has closed and nothing of it is
 // left to be read from the socket. Unlike [Conn.Look] it tells so with a transcript, too.
 func (c *Conn) Left() bool { return c.sock.Look() == socket.Closed }

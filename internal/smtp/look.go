@@ -33,15 +33,6 @@ func (r *Reader) Look() Attention {
 	}
 }
 
-// Glance is [Reader.Look] that costs no call where events would have told; see
-// [socket.Conn.Glance].
-func (r *Reader) Glance() Attention {
-	if r.r == r.w && r.tls == nil && r.sock != nil {
-		return r.sock.Glance()
-	}
-	return r.Look()
-}
-
 // Rest reports whether there is nothing to be read that the connection below does not
 // know of. Then the reader holds nothing, and what was read last is not valid any more.
 func (r *Reader) Rest() bool {

@@ -24,16 +24,6 @@ func (c *Conn) Look() Attention {
 	return c.in.seen
 }
 
-// Glance is [Conn.Look] that spares the call where events would have told: what has come
-// since they were last asked for, milliseconds ago at most, it need not find. Before what
-// cannot be taken back one looks.
-func (c *Conn) Glance() Attention {
-	if c.fibers != nil && c.fibers.Silent() {
-		return Quiet
-	}
-	return c.Look()
-}
-
 func (r *reading) lookAt(fd uintptr) { r.seen = Peek(fd) }
 
 // Peek is [Conn.Look] at a descriptor.
