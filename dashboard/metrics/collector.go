@@ -168,7 +168,7 @@ func (c collector) certificates(out sink) {
 
 func (c collector) process(out sink) {
 	if c.deps.Load != nil {
-		out.gauge("weir_replay_memory_bytes", "Memory that replay buffers hold.", float64(c.deps.Load.ReplayMemory()))
+		out.gauge("weir_replay_memory_bytes", "Memory that replay buffers, and the wide windows of larger messages, hold.", float64(c.deps.Load.ReplayMemory()))
 		out.counter("weir_unbuffered_messages_total", "Messages that were relayed without a copy, for want of replay_memory.", c.deps.Load.Unbuffered())
 	}
 	if c.deps.Webhook != nil {
